@@ -1,0 +1,200 @@
+"""Inference: what is known of every value of a TensorFlow graph before any data flow.
+
+The nodes are visited in order. Element types come from the op registry; shapes and contents from the rules of the
+families in this package; where all inputs are small constants, from the numpy kernels. Of an op without a rule only
+the element types are known, unless the graph carries TensorFlow's own `_output_shapes`, which is used there as a hint.
+
+A dimension that stays unknown becomes a symbol named after its value (`ids_dim0`), since it is one number whenever the
+graph runs; so `tf.shape(ids)[0]` is known to be that dimension wherever it goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from tensorferry.formats.dtype import DType
+from tensorferry.formats.errors import GraphError, UnsupportedError
+from tensorferry.formats.tensor import ArrayTensor
+
+from ..dims import Dim, Dims, known, merge_dims, product, symbol
+from ..ir import AttrList, Graph, Node, Shape, value_name
+from ..op_registry import input_dtypes, op_defs, output_dtypes
+from ..ops import OpNode, OpTable
+from ..values import MAX_ENTRIES, Value
+from . import array, elementwise, image, linear, nn, reduce, selection, shaping
+from .facts import Fact, Result
+
+MAX_FOLDED = 1 << 16
+"""Elements of the largest constant that is computed here."""
+
+Rule = Callable[..., Result]
+
+
+@cache
+def rules() -> OpTable[Rule]:
+    """The inference rules of all families."""
+    families = (array, elementwise, image, linear, nn, reduce, selection, shaping)
+    return OpTable.merged("inference rule", [family.RULES for family in families])
+
+
+def infer(graph: Graph, input_shapes: Mapping[str, Sequence[Dim]] | None = None) -> dict[str, Value]:
+    """What is known of each value, by its full name (`conv:0`).
+
+    `input_shapes` gives shapes of values that the graph itself leaves open, or other shapes than it says, as sizes,
+    symbols (one symbol is one size, wherever it stands) and None. GraphError where the graph contradicts itself.
+    """
+    return Inference(input_shapes).run(graph.topological(), legacy=_is_legacy(graph))
+
+
+class Inference:
+    """One run over a graph. `values` holds what has been found so far."""
+
+    def __init__(self, input_shapes: Mapping[str, Sequence[Dim]] | None = None) -> None:
+        self.given = {value_name(name): tuple(dims) for name, dims in (input_shapes or {}).items()}
+        self.values: dict[str, Value] = {}
+        self._symbols = {dim for dims in self.given.values() for dim in dims if isinstance(dim, str)}
+
+    def run(self, nodes: Iterable[Node], *, legacy: bool = False) -> dict[str, Value]:
+        for node in nodes:
+            for index, value in enumerate(self._outputs(node, legacy)):
+                name = f"{node.name}:{index}"
+                dims = self.given.get(name, value.dims)
+                self.values[name] = value.with_(dims=self._named(node.name, index, dims))
+        return self.values
+
+    def _outputs(self, node: Node, legacy: bool) -> list[Value]:
+        if node.op not in op_defs():
+            return []
+        dtypes = output_dtypes(node)
+        if node.op == "Placeholder":
+            return [Value(dtypes[0], self._placeholder(node, legacy))]
+        facts = self._facts(node, self._inputs(node), dtypes)
+        if facts is None:
+            hints = [] if self.given else _hints(node)
+            return [Value(dtype, hints[i] if i < len(hints) else None) for i, dtype in enumerate(dtypes)]
+        if len(facts) != len(dtypes):
+            raise GraphError(node.name, f"expected {len(facts)} outputs of {node.op}, got {len(dtypes)}")
+        return [_value(dtype, fact) for dtype, fact in zip(dtypes, facts, strict=True)]
+
+    def _inputs(self, node: Node) -> list[Value]:
+        names = node.data_inputs
+        dtypes = input_dtypes(node)
+        if len(names) != len(dtypes):
+            raise GraphError(node.name, f"expected {len(dtypes)} inputs of {node.op}, got {len(names)}")
+        return [
+            self.values.get(value_name(name)) or Value(dtype) for name, dtype in zip(names, dtypes, strict=True)
+        ]
+
+    def _facts(self, node: Node, inputs: list[Value], dtypes: Sequence[DType]) -> list[Dims | Fact] | None:
+        facts: list[Dims | Fact] | None = None
+        if node.op in rules() and not rules().unknown_attrs(node):
+            result = rules().find(node)(OpNode(node), *inputs)
+            facts = result if isinstance(result, list) else [result]
+        return _evaluated(node, inputs, dtypes, facts) or facts
+
+    def _placeholder(self, node: Node, legacy: bool) -> Dims:
+        shape = node.attrs.get("shape")
+        if not isinstance(shape, Shape) or shape.dims is None or (legacy and not shape.dims):
+            return None
+        names = shape.names or ("",) * len(shape.dims)
+        self._symbols.update(symbol(name) for name in names if name)
+        return tuple(
+            dim if dim >= 0 else symbol(name) if name else None
+            for dim, name in zip(shape.dims, names, strict=True)
+        )
+
+    def _named(self, node: str, index: int, dims: Dims) -> Dims:
+        """`dims` with symbols for what is unknown."""
+        if dims is None or None not in dims:
+            return dims
+        prefix = symbol(f"{node}.{index}" if index else node)
+        return tuple(
+            self._fresh(f"{prefix}_dim{axis}") if dim is None else dim for axis, dim in enumerate(dims)
+        )
+
+    def _fresh(self, name: str) -> str:
+        fresh, count = name, 1
+        while fresh in self._symbols:
+            count += 1
+            fresh = f"{name}_{count}"
+        self._symbols.add(fresh)
+        return fresh
+
+
+def _value(dtype: DType, fact: Dims | Fact) -> Value:
+    if not isinstance(fact, Fact):
+        return Value(dtype, fact)
+    entries = fact.entries
+    if entries is not None:
+        low, high = (-(1 << (dtype.bits - 1)), 1 << (dtype.bits - 1)) if dtype.kind == "signed" else (0, 1 << 64)
+        entries = tuple(None if isinstance(e, int) and not low <= e < high else e for e in entries)
+        if len(entries) > MAX_ENTRIES or not any(entry is not None for entry in entries):
+            entries = entries if entries == () else None
+    return Value(dtype, fact.dims, fact.tensor, entries)
+
+
+def _evaluated(
+    node: Node, inputs: list[Value], dtypes: Sequence[DType], facts: list[Dims | Fact] | None
+) -> list[Dims | Fact] | None:
+    """The outputs of a node whose inputs are all small constants, where there is a kernel; else None."""
+    if not inputs or not all(value.is_constant for value in inputs) or op_defs()[node.op].is_stateful:
+        return None
+    if facts is not None and all(isinstance(f, Fact) and (f.tensor is not None or _complete(f)) for f in facts):
+        return None
+    table = _kernels()
+    if table is None or node.op not in table or table.unknown_attrs(node) or facts is None:
+        return None
+    for fact in facts:
+        size = product(fact.dims if isinstance(fact, Fact) else fact)
+        if not isinstance(size, int) or size > MAX_FOLDED:
+            return None
+    arrays = [value.array() if value.size <= MAX_FOLDED else None for value in inputs]  # type: ignore[operator]
+    if any(array is None for array in arrays):
+        return None
+    try:
+        results = table.find(node)(OpNode(node), *arrays)
+    except UnsupportedError:
+        return None
+    results = results if isinstance(results, (tuple, list)) else (results,)
+    return [
+        Fact(tensor.shape, None, tensor)
+        for tensor in (ArrayTensor(array, dtype) for array, dtype in zip(results, dtypes, strict=True))
+    ]
+
+
+def _complete(fact: Fact) -> bool:
+    return fact.entries is not None and all(isinstance(entry, int) for entry in fact.entries)
+
+
+@cache
+def _kernels() -> OpTable[Callable[..., Any]] | None:
+    try:
+        from ..kernels import kernels
+    except ImportError:
+        return None
+    return kernels()
+
+
+def _hints(node: Node) -> list[Dims]:
+    """The shapes that TensorFlow itself noted down."""
+    noted = node.attrs.get("_output_shapes")
+    if not isinstance(noted, AttrList):
+        return []
+    shapes = [item for item in noted.items if isinstance(item, Shape)]
+    return [
+        None if shape.dims is None else tuple(dim if dim >= 0 else None for dim in shape.dims) for shape in shapes
+    ]
+
+
+def _is_legacy(graph: Graph) -> bool:
+    """Whether a Placeholder of shape [] means an unknown shape: in graphs of versions up to 21."""
+    from tensorferry.formats import protos
+
+    if graph.dialect != "tensorflow" or not graph.residue:
+        return False
+    return 0 < protos.parse("GraphDef", graph.residue, "").versions.producer <= 21
+
+
+__all__ = ["Inference", "infer", "known", "merge_dims", "rules"]

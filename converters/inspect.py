@@ -1,0 +1,171 @@
+"""Inspect: what a path is and holds, told without reading a tensor's value."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tensorferry.formats.detect import Source, detect
+from tensorferry.formats.errors import one_line
+from tensorferry.formats.tensor import Tensor
+
+from .interface import choose_signature, likely_outputs, needed_inputs, value_info
+from .ir import Model, Signature, ValueInfo, node_name
+from .load import load_model, tensors_of
+from .prune import prune
+from .report import info_text, plural, size_text
+
+TITLES = {
+    "bundle": "TensorFlow checkpoint (V2)",
+    "v1_checkpoint": "TensorFlow checkpoint (V1)",
+    "meta_graph": "TensorFlow MetaGraph",
+    "graph_def": "TensorFlow GraphDef",
+    "saved_model": "TensorFlow SavedModel",
+    "safetensors": "safetensors file",
+    "safetensors_index": "sharded safetensors",
+    "npz": "NumPy archive",
+    "onnx": "ONNX model",
+}
+"""What each kind of source is called."""
+
+
+@dataclass(slots=True)
+class Inspection:
+    """What a path holds. `model` is its graph, where it has one that can be read; `tensors` its named tensors."""
+
+    path: str
+    source: Source
+    tensors: dict[str, Tensor] | None = None
+    model: Model | None = None
+    inputs: list[ValueInfo] = field(default_factory=list)
+    outputs: list[ValueInfo] = field(default_factory=list)
+
+    @property
+    def ops(self) -> dict[str, int]:
+        """How often each op occurs in the graph, the most frequent first."""
+        return {} if self.model is None else dict(Counter(node.op for node in self.model.graph).most_common())
+
+    @property
+    def convert_line(self) -> str:
+        """A command that converts the graph to ONNX; empty where no outputs were found."""
+        if not self.outputs or self.model is None:
+            return ""
+        signature = choose_signature(self.model, None)
+        chosen = f"--signature {shlex.quote(signature.name)}" if signature is not None else ""
+        outputs = "--outputs " + shlex.quote(",".join(info.value for info in self.outputs))
+        target = os.path.basename(os.path.normpath(self.path)).split(".")[0] + ".onnx"
+        return f"tensorferry convert {shlex.quote(self.path)} {shlex.quote(target)} {chosen or outputs}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The inspection as JSON has it."""
+        found: dict[str, Any] = {"path": self.path, "kind": self.source.kind}
+        if self.tensors is not None:
+            found["checkpoint"] = self.source.checkpoint
+            found["variables"] = [
+                {"name": name, "dtype": str(tensor.dtype), "shape": list(tensor.shape), "bytes": tensor.nbytes}
+                for name, tensor in self.tensors.items()
+            ]
+        if self.model is not None:
+            found["graph"] = {
+                "path": self.model.path,
+                "tensorflow": self.model.version,
+                "nodes": len(self.model.graph),
+                "functions": len(self.model.graph.functions),
+                "inputs": [_info_dict(info) for info in self.inputs],
+                "outputs": [_info_dict(info) for info in self.outputs],
+                "signatures": {name: _signature_dict(s) for name, s in self.model.signatures.items()},
+                "ops": self.ops,
+                "convert": self.convert_line,
+            }
+        return found
+
+    def text(self) -> str:
+        """The inspection as a person reads it."""
+        blocks = [self._headline()]
+        if self.tensors:
+            rows = [("name", "dtype", "shape", "size")]
+            for name, tensor in self.tensors.items():
+                size = size_text(tensor.nbytes) if tensor.dtype.is_plain else "?"
+                rows.append((one_line(name), str(tensor.dtype), str(list(tensor.shape)), size))
+            blocks.append(columns(rows, right=(3,)))
+        if self.model is not None:
+            blocks += self._graph_blocks(self.model)
+        return "\n\n".join(blocks)
+
+    def _headline(self) -> str:
+        lines = [f"{one_line(self.path)}: {TITLES.get(self.source.kind, self.source.kind)}"]
+        if self.tensors is not None:
+            total = sum(tensor.nbytes for tensor in self.tensors.values())
+            lines[0] += f", {plural(len(self.tensors), 'variable')}, {size_text(total)}"
+            if self.source.checkpoint not in (None, self.path):
+                lines.append(f"checkpoint: {one_line(self.source.checkpoint)}")
+        if self.model is not None:
+            version = f", written by TensorFlow {one_line(self.model.version)}" if self.model.version else ""
+            lines.append(f"graph: {one_line(self.model.path)}, {plural(len(self.model.graph), 'node')}{version}")
+            if self.model.graph.functions:
+                lines[-1] += f", {plural(len(self.model.graph.functions), 'function')}"
+        return "\n".join(lines)
+
+    def _graph_blocks(self, model: Model) -> Iterable[str]:
+        rows: list[Sequence[str]] = []
+        for label, infos in (("input", self.inputs), ("output", self.outputs)):
+            rows += [(label, one_line(info.value), info_text(info)) for info in infos]
+        yield columns(rows) if rows else "no inputs or outputs found: name the outputs with --outputs"
+        for signature in model.signatures.values():
+            rows = [(f"signature {one_line(signature.name)}", "", "", "")]
+            for label, named in (("input", signature.inputs), ("output", signature.outputs)):
+                rows += [("", label, one_line(name), f"{info.value} {info_text(info)}") for name, info in named.items()]
+            yield columns(rows)
+        yield "ops: " + ", ".join(f"{op} {count}" for op, count in self.ops.items())
+        if self.convert_line:
+            yield f"convert with: {self.convert_line}"
+
+
+def inspect(path: str | os.PathLike[str], *, graph: str | os.PathLike[str] | None = None) -> Inspection:
+    """What is at `path`; `graph` gives another graph for a checkpoint."""
+    source = detect(path)
+    found = Inspection(os.fspath(path), source)
+    if source.graph is not None or source.kind == "graph_def" or graph is not None:
+        found.model = load_model(path, graph=graph)
+        _find_interface(found, found.model)
+        tensors = found.model.tensors
+    else:
+        tensors = tensors_of(source)
+    found.tensors = None if tensors is None else dict(tensors)
+    return found
+
+
+def _find_interface(found: Inspection, model: Model) -> None:
+    signature = choose_signature(model, None)
+    if signature is not None:
+        found.inputs, found.outputs = list(signature.inputs.values()), list(signature.outputs.values())
+        return
+    found.outputs = [value_info(model.graph, value) for value in likely_outputs(model.graph)]
+    found.inputs = needed_inputs(prune(model.graph, [node_name(info.value) for info in found.outputs]))
+
+
+def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Rows as aligned columns, two spaces between; the columns in `right` are flush right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def _info_dict(info: ValueInfo) -> dict[str, Any]:
+    dims = None if info.shape.dims is None else [None if size < 0 else size for size in info.shape.dims]
+    return {"name": info.value, "dtype": None if info.dtype is None else str(info.dtype), "shape": dims}
+
+
+def _signature_dict(signature: Signature) -> dict[str, Any]:
+    return {
+        "method": signature.method,
+        "inputs": {name: _info_dict(info) for name, info in signature.inputs.items()},
+        "outputs": {name: _info_dict(info) for name, info in signature.outputs.items()},
+    }

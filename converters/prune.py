@@ -1,0 +1,2 @@
+def prune(g, o):
+    return g

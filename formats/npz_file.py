@@ -1,0 +1,247 @@
+"""npz: a zip archive of one `.npy` file per array, as `numpy.savez` writes and `numpy.load` reads it.
+
+    NAME.npy in the zip    93 'NUMPY' major minor, the header's length (2 bytes; 4 from version 2 on), the header:
+                           {'descr': '<f4', 'fortran_order': False, 'shape': (3, 8), } padded with spaces to 64, newline;
+                           then the elements
+
+Pickled arrays (dtype object) are code to be run: they are refused. bfloat16, float8 and int4 have no numpy type that the
+format could name, so they are not written; strings are not, since the format drops trailing NULs and fixes one length
+for all. A zip's checksum (CRC-32) is verified when an array is read.
+
+An entry may claim any size: it has to be that of its header's shape, and no more than deflate can make of the bytes
+that are there.
+
+Reference: numpy's NEP 1 and PKWARE's APPNOTE.
+"""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any
+
+from .atomic import Path, output
+from .dtype import COMPLEX, QUANTIZED, STRING, STRING_TYPE, DType, of_numpy
+from .errors import FormatError, UnsupportedError, listing
+from .stream import copy, open_source
+from .tensor import CHUNK, Buffer, Tensor, refuse_strings
+
+if TYPE_CHECKING:
+    import numpy as np
+
+DEFLATE_LIMIT = 1032
+"""How many bytes one byte of a deflated stream can stand for."""
+
+_ENCRYPTED = 1
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class NpzTensor(Tensor):
+    """An array in the entry `member` of the zip `path`: its bytes from `offset` on, of numpy's `stored` dtype."""
+
+    __slots__ = ("fortran_order", "member", "offset", "path", "stored")
+
+    def __init__(self, path: str, member: str, header: _Header, dtype: DType) -> None:
+        super().__init__(dtype, header.shape)
+        self.path = path
+        self.member = member
+        self.offset = header.length
+        self.stored = header.dtype
+        self.fortran_order = header.fortran_order
+
+    def chunks(self) -> Iterator[Buffer]:
+        refuse_strings(self)
+        if self.fortran_order and self.rank > 1 or self.stored.byteorder == ">":
+            from .tensor import ArrayTensor
+
+            yield from ArrayTensor(self.numpy(), self.dtype).chunks()
+        else:
+            yield from self._stored(CHUNK // self.dtype.itemsize * self.dtype.itemsize)
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        flat = np.empty(self.size, self.stored)
+        target, done = flat.reshape(-1).view(np.uint8) if flat.nbytes else np.empty(0, np.uint8), 0
+        for piece in self._stored(CHUNK):
+            target[done : done + len(piece)] = np.frombuffer(piece, np.uint8)
+            done += len(piece)
+        array = flat.reshape(self.shape, order="F" if self.fortran_order else "C")
+        if self.dtype.kind == STRING:
+            return _as_bytes(array)
+        return array.astype(self.dtype.numpy(), copy=False)
+
+    def _stored(self, limit: int) -> Iterator[bytes]:
+        """The elements as they are in the file, `limit` bytes at a time, the zip's checksum verified at the end."""
+        left = self.size * self.stored.itemsize
+        with _archive(self.path) as archive, _opened(archive, self.path, self.member) as file:
+            file.read(self.offset)
+            while left:
+                piece = file.read(min(left, limit))
+                if not piece:
+                    raise FormatError(self.path, f"expected {left} bytes more of {self.member!r}, got its end")
+                left -= len(piece)
+                yield piece
+            file.read(1)  # the checksum is verified at the end of the entry
+
+
+class _Header:
+    """What an `.npy` file says before its elements."""
+
+    def __init__(self, file: IO[bytes], path: str, member: str) -> None:
+        from numpy.lib import format as npy
+
+        try:
+            version = npy.read_magic(file)
+            if version not in ((1, 0), (2, 0)):
+                raise UnsupportedError(path, f"expected .npy version 1.0 or 2.0 of {member!r}, got {version}")
+            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+            shape, fortran_order, dtype = read(file)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
+            reason = str(error).partition("\n")[0][:200]
+            raise FormatError(path, f"expected an .npy file in {member!r}, got: {reason}") from None
+        self.shape = tuple(int(n) for n in shape)
+        self.fortran_order = bool(fortran_order)
+        self.dtype: np.dtype[Any] = dtype
+        self.length = file.tell()
+
+
+class NpzFile(Mapping[str, Tensor]):
+    """The arrays of an archive by name, without `.npy`, in the archive's order."""
+
+    def __init__(self, path: str, tensors: dict[str, Tensor]) -> None:
+        self.path = path
+        self._tensors = tensors
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+
+def read_npz(path: Path) -> NpzFile:
+    """The arrays of the archive `path`, after all of their headers were read. FormatError where one is wrong."""
+    path = os.fspath(path)
+    tensors: dict[str, Tensor] = {}
+    with _archive(path) as archive:
+        for entry in archive.infolist():
+            name = entry.filename.removesuffix(".npy")
+            if name in tensors:
+                raise FormatError(path, f"expected one array {name!r}, got two")
+            tensors[name] = _tensor(archive, path, entry)
+    return NpzFile(path, tensors)
+
+
+def write_npz(path: Path, tensors: Mapping[str, Tensor], *, force: bool = False) -> None:
+    """Writes `tensors` to the archive `path`, uncompressed, as numpy.savez does; one piece in memory at a time.
+
+    UnsupportedError lists all tensors whose names or types the format has no place for.
+    """
+    from numpy.lib import format as npy
+
+    _refuse(tensors)
+    with output(path, force) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for name, tensor in tensors.items():
+            entry = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
+            entry.external_attr = 0o600 << 16
+            header = {
+                "descr": npy.dtype_to_descr(tensor.dtype.numpy().newbyteorder("<")),
+                "fortran_order": False,
+                "shape": tensor.shape,
+            }
+            with archive.open(entry, "w", force_zip64=True) as member:
+                npy.write_array_header_1_0(member, header)  # type: ignore[arg-type]
+                copy(tensor, name, member)  # type: ignore[arg-type]
+
+
+def _refuse(tensors: Mapping[str, Tensor]) -> None:
+    wrong = [f"{name!r} ({tensor.dtype})" for name, tensor in tensors.items() if not _is_native(tensor.dtype)]
+    if wrong:
+        raise UnsupportedError("npz", f"has no type for {listing(wrong)}", hint="exclude or convert them")
+    named = [name for name in tensors if "\0" in name or not _fits(name) or f"{name}.npy" in tensors]
+    if named:
+        raise UnsupportedError("npz", f"can't hold tensors named {listing(map(repr, named))}", hint="rename them")
+
+
+def _is_native(dtype: DType) -> bool:
+    """Whether numpy itself has the type, so that an `.npy` header can name it."""
+    import numpy as np
+
+    return dtype.is_plain and dtype.kind != QUANTIZED and hasattr(np, dtype.storage)
+
+
+def _fits(name: str) -> bool:
+    try:
+        return 0 < len(name.encode()) < 1 << 15
+    except UnicodeEncodeError:
+        return False
+
+
+def _tensor(archive: zipfile.ZipFile, path: str, entry: zipfile.ZipInfo) -> Tensor:
+    member = entry.filename
+    if entry.flag_bits & _ENCRYPTED:
+        raise UnsupportedError(path, f"the entry {member!r} is encrypted")
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise UnsupportedError(path, f"expected {member!r} stored or deflated, got method {entry.compress_type}")
+    most = entry.compress_size * (1 if entry.compress_type == zipfile.ZIP_STORED else DEFLATE_LIMIT)
+    if entry.file_size > most or entry.compress_size > os.path.getsize(path):
+        raise FormatError(path, f"expected at most {most} bytes in {member!r}, got a claim of {entry.file_size}")
+    with _opened(archive, path, member) as file:
+        header = _Header(file, path, member)
+    if header.dtype.hasobject:
+        raise FormatError(path, f"expected an array of numbers in {member!r}, got pickled objects")
+    dtype = _dtype(header.dtype, path, member)
+    nbytes = header.dtype.itemsize
+    for size in header.shape:
+        nbytes *= size
+    if any(size < 0 for size in header.shape) or nbytes != entry.file_size - header.length:
+        raise FormatError(
+            path,
+            f"expected {nbytes} bytes of {header.dtype} {list(header.shape)} in {member!r}, "
+            f"got {entry.file_size - header.length}",
+        )
+    return NpzTensor(path, member, header, dtype)
+
+
+def _dtype(stored: np.dtype[Any], path: str, member: str) -> DType:
+    try:
+        return STRING_TYPE if stored.kind in "SU" else of_numpy(stored)
+    except ValueError:
+        raise UnsupportedError(path, f"no tensor holds {member!r}, an array of {stored}") from None
+
+
+def _as_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    strings = np.empty(array.size, object)
+    strings[:] = [s.encode() if isinstance(s, str) else bytes(s) for s in array.reshape(-1).tolist()]
+    return strings.reshape(array.shape)
+
+
+@contextmanager
+def _archive(path: str) -> Iterator[zipfile.ZipFile]:
+    with open_source(path) as file, _reported(path), zipfile.ZipFile(file) as archive:
+        yield archive
+
+
+@contextmanager
+def _opened(archive: zipfile.ZipFile, path: str, member: str) -> Iterator[IO[bytes]]:
+    with _reported(path, f" in {member!r}"), archive.open(member) as file:
+        yield file
+
+
+@contextmanager
+def _reported(path: str, where: str = "") -> Iterator[None]:
+    """Turns the zip library's errors into FormatError at `path`."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError, OSError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise FormatError(path, f"expected a zip archive{where}, got: {reason}") from None

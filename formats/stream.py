@@ -1,0 +1,55 @@
+"""Sources opened, and a tensor's bytes copied into a file, piece by piece and counted.
+
+Headers are written before the values, from dtype and shape alone. So a tensor that gives more or fewer bytes than these
+promise would shift all that follows: it is refused, as is a source that can't be read.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from .errors import FormatError
+from .packed import pack, packed_size
+from .tensor import Buffer, Tensor
+
+
+def open_source(path: str | os.PathLike[str]) -> BinaryIO:
+    """The file `path`, to be read. FormatError where that can't be."""
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise FormatError(path, f"can't be read: {error.strerror or error}") from None
+
+
+def copy(tensor: Tensor, name: str, file: BinaryIO, bits: int = 8) -> None:
+    """Writes the value of `tensor` to `file`; elements of 2 or 4 `bits` are packed into whole bytes.
+
+    FormatError where the source can't be read, is damaged, or gives another number of bytes than dtype and shape tell.
+    """
+    expected = tensor.nbytes if bits == 8 else packed_size(tensor.size, bits)
+    chunks = _read(tensor, name)
+    done = 0
+    for chunk in chunks if bits == 8 else pack(chunks, bits):
+        done += len(chunk)
+        if done > expected:
+            break
+        file.write(chunk)
+    if done != expected:
+        found = "more" if done > expected else done
+        raise FormatError(name, f"expected {expected} bytes of {tensor.dtype} {list(tensor.shape)}, got {found}")
+
+
+def _read(tensor: Tensor, name: str) -> Iterator[Buffer]:
+    """The chunks of `tensor`, the system's errors as FormatError."""
+    chunks = tensor.chunks()
+    while True:
+        try:
+            chunk = next(chunks)
+        except StopIteration:
+            return
+        except OSError as error:
+            where = error.filename or name
+            raise FormatError(where, f"expected to read {name!r}, got: {error.strerror or error}") from None
+        yield chunk

@@ -1,0 +1,131 @@
+"""The Python face: the same steps as the command line, with Python's own types."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tensorferry.converters.convert import Options
+from tensorferry.converters.convert import convert as _convert
+from tensorferry.converters.diff import Comparison
+from tensorferry.converters.diff import diff as _diff
+from tensorferry.converters.inspect import inspect
+from tensorferry.converters.ir import Model
+from tensorferry.converters.load import load_checkpoint, load_model
+from tensorferry.converters.name_table import merge_tables, read_table
+from tensorferry.converters.names import EMA_SUFFIX
+from tensorferry.converters.report import Report
+from tensorferry.formats.tensor import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+
+__all__ = [
+    "convert",
+    "diff",
+    "evaluate",
+    "inspect",
+    "load_checkpoint",
+    "load_model",
+    "to_onnx",
+    "variables_to_restore",
+]
+
+Path = str | os.PathLike[str]
+
+
+def convert(
+    source: Path,
+    destination: Path,
+    *,
+    graph: Path | None = None,
+    to: str | None = None,
+    inputs: Sequence[str] | None = None,
+    outputs: Sequence[str] | None = None,
+    signature: str | None = None,
+    map: Path | Sequence[Path] = (),  # noqa: A002 - the name of the command line's option
+    rename: Mapping[str, str] | None = None,
+    ema: bool | str = False,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    opset: int | None = None,
+    verify: bool = False,
+    dry_run: bool = False,
+    force: bool = False,
+) -> Report:
+    """Converts `source` to `destination`, whose ending (or `to`) says the format, and returns the account of it.
+
+    `rename` maps names in the source to names in the result or in the graph; `map` names files with such tables. `ema`
+    True takes moving averages in place of the variables; a text is the averages' suffix. `outputs` and `inputs` are
+    values (`add:0`); without `outputs` the signature's or the only likely ones are taken.
+
+    Raises TensorferryError, and leaves the destination as it was.
+    """
+    files = [map] if isinstance(map, (str, os.PathLike)) else list(map)
+    options = Options(
+        graph=graph,
+        to=to,
+        inputs=inputs,
+        outputs=outputs,
+        signature=signature,
+        rename=merge_tables([*(read_table(file) for file in files), rename or {}]),
+        ema=_suffix(ema),
+        include=include,
+        exclude=exclude,
+        opset=opset,
+        verify=verify,
+        dry_run=dry_run,
+        force=force,
+    )
+    return _convert(source, destination, options)
+
+
+def to_onnx(
+    model: Model,
+    *,
+    outputs: Sequence[str] | None = None,
+    inputs: Sequence[str] | None = None,
+    opset: int = 18,
+    ema: bool | str = False,
+    rename: Mapping[str, str] | None = None,
+) -> Any:
+    """The `onnx.ModelProto` of a model, its weights inside."""
+    from tensorferry.converters.convert import onnx_model
+
+    options = Options(inputs=inputs, outputs=outputs, opset=opset, ema=_suffix(ema), rename=rename or {})
+    return onnx_model(model, options)
+
+
+def evaluate(
+    model: Model,
+    *,
+    outputs: Sequence[str] | None = None,
+    feeds: Mapping[str, np.ndarray[Any, Any]] | None = None,
+    ema: bool | str = False,
+    rename: Mapping[str, str] | None = None,
+) -> dict[str, np.ndarray[Any, Any]]:
+    """The values of `outputs` (`add:0`), computed by the reference evaluator from `feeds` (by value, `x:0`)."""
+    from tensorferry.converters.convert import run_model
+
+    return run_model(model, Options(outputs=outputs, ema=_suffix(ema), rename=rename or {}), feeds or {})
+
+
+def diff(a: Path | Mapping[str, Tensor], b: Path | Mapping[str, Tensor], *, rtol: float = 0, atol: float = 0) -> Comparison:
+    """Compares the named tensors of two paths, or of two mappings, whatever the format of each."""
+    left = a if isinstance(a, Mapping) else load_checkpoint(a)
+    right = b if isinstance(b, Mapping) else load_checkpoint(b)
+    return _diff(left, right, rtol=rtol, atol=atol)
+
+
+def variables_to_restore(source: Path, *, suffix: str = EMA_SUFFIX) -> dict[str, str]:
+    """The dictionary that TensorFlow's `ExponentialMovingAverage.variables_to_restore()` gives: name in the
+    checkpoint -> variable, from a graph's collections where `source` has a graph, else from a checkpoint's names.
+    """
+    from tensorferry.converters.ema import restore_table
+
+    return restore_table(source, suffix)
+
+
+def _suffix(ema: bool | str) -> str | None:
+    return EMA_SUFFIX if ema is True else ema or None

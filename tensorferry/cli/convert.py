@@ -1,0 +1,84 @@
+"""`tensorferry convert`."""
+
+from __future__ import annotations
+
+import click
+
+from .options import EMA_SUFFIX, graph_option, json_option, names, print_json
+
+
+@click.command()
+@click.argument("src")
+@click.argument("dst")
+@graph_option
+@click.option("--to", metavar="FORMAT", help="graphdef, pbtxt, safetensors, npz or onnx; default: by the ending of DST.")
+@click.option("--inputs", metavar="A:0,B:0", help="Cut the graph at these values and feed them.")
+@click.option("--outputs", metavar="C:0", help="The values to compute; default: the signature's, or the only likely one.")
+@click.option("--signature", metavar="NAME", help="Take inputs and outputs of this signature.")
+@click.option("--map", "maps", metavar="FILE", multiple=True, help="A table of names, {source: target}, JSON or TOML.")
+@click.option("--rename", "renames", metavar="OLD=NEW", multiple=True, help="OLD in SRC is NEW in DST, or in the graph.")
+@click.option(
+    "--ema", metavar="[SUFFIX]", is_flag=False, flag_value=EMA_SUFFIX, help="Take the moving averages of the variables."
+)
+@click.option("--include", metavar="GLOB", multiple=True, help="Take only the variables of these names.")
+@click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out the variables of these names.")
+@click.option("--opset", metavar="N", type=int, help="The ONNX opset; default 18.")
+@click.option("--verify", is_flag=True, help="Compare what is written with what was read, and write it only if equal.")
+@click.option("--dry-run", is_flag=True, help="Check and report everything, write nothing.")
+@click.option("--force", is_flag=True, help="Replace DST if it exists.")
+@json_option
+@click.pass_context
+def convert(
+    context: click.Context,
+    /,
+    src: str,
+    dst: str,
+    graph: str | None,
+    to: str | None,
+    inputs: str | None,
+    outputs: str | None,
+    signature: str | None,
+    maps: tuple[str, ...],
+    renames: tuple[str, ...],
+    ema: str | None,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    opset: int | None,
+    verify: bool,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """Convert SRC to DST: a frozen GraphDef, safetensors, .npz or ONNX.
+
+    \b
+    tensorferry convert model.ckpt model.safetensors
+    tensorferry convert model.ckpt model.onnx --outputs softmax:0 --ema
+    tensorferry convert model.ckpt frozen.pb --graph eval.meta --rename v1=other-v1
+    """
+    from tensorferry import api
+    from tensorferry.converters.name_table import parse_renames
+
+    report = api.convert(
+        src,
+        dst,
+        graph=graph,
+        to=to,
+        inputs=names(inputs),
+        outputs=names(outputs),
+        signature=signature,
+        map=maps,
+        rename=parse_renames(renames),
+        ema=ema or False,
+        include=include,
+        exclude=exclude,
+        opset=opset,
+        verify=verify,
+        dry_run=dry_run,
+        force=force,
+    )
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        click.echo(report.text())
+    return 1 if report.verified is False else 0

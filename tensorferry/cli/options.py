@@ -1,0 +1,48 @@
+"""Options and words that several commands share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+EMA_SUFFIX = "ExponentialMovingAverage"
+
+
+def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(function)
+
+
+def graph_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--graph`."""
+    return click.option(
+        "--graph", metavar="META_OR_PB", help="Another graph (.meta, .pb, .pbtxt) for the checkpoint SRC."
+    )(function)
+
+
+def names(text: str | None) -> list[str] | None:
+    """The names in a comma-separated option; None where it was not given."""
+    if text is None:
+        return None
+    listed = [name.strip() for name in text.split(",")]
+    if not all(listed):
+        raise click.BadParameter(f"expected names with commas between, got {text!r}")
+    return listed
+
+
+def print_json(value: Any) -> None:
+    """Prints a result as JSON. What JSON has no number for (NaN, infinities) is a text."""
+    click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=True, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and value - value != 0:
+        return str(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

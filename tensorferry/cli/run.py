@@ -1,0 +1,74 @@
+"""`tensorferry run`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from .options import graph_option, json_option, names, print_json
+
+
+@click.command()
+@click.argument("src")
+@click.option("--outputs", metavar="C:0", help="The values to compute; default: the only likely one.")
+@click.option("--feed", "feeds", metavar="A:0=X.NPY", multiple=True, help="Feed a value from a .npy file.")
+@click.option("--rename", "renames", metavar="OLD=NEW", multiple=True, help="OLD in the checkpoint is NEW in the graph.")
+@click.option("--ema", metavar="[SUFFIX]", is_flag=False, flag_value="ExponentialMovingAverage", help="Take the averages.")
+@graph_option
+@json_option
+def run(
+    src: str,
+    outputs: str | None,
+    feeds: tuple[str, ...],
+    renames: tuple[str, ...],
+    ema: str | None,
+    graph: str | None,
+    as_json: bool,
+) -> None:
+    """Evaluate the graph of SRC and print the values, by tensorferry's own reference evaluator.
+
+    \b
+    tensorferry run model.ckpt --outputs add:0
+    tensorferry run frozen.pb --outputs softmax:0 --feed images:0=images.npy
+    """
+    from tensorferry import api
+    from tensorferry.converters.name_table import parse_renames
+
+    model = api.load_model(src, graph=graph)
+    arrays = dict(_read_feed(feed) for feed in feeds)
+    found = api.evaluate(
+        model, outputs=names(outputs), feeds=arrays, rename=parse_renames(renames), ema=ema or False
+    )
+    if as_json:
+        print_json({name: {"dtype": str(v.dtype), "shape": list(v.shape), "value": _json(v)} for name, v in found.items()})
+        return
+    for name, value in found.items():
+        click.echo(f"{name} {value.dtype} {list(value.shape)}\n{value}")
+
+
+def _read_feed(word: str) -> tuple[str, Any]:
+    import numpy as np
+
+    from tensorferry.converters.ir import value_name
+    from tensorferry.formats.errors import FormatError, UsageError
+
+    name, equals, path = word.partition("=")
+    if not (name and equals and path):
+        raise UsageError(f"--feed {word}", "expected NAME=FILE.npy")
+    try:
+        value = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FormatError(path, f"expected an array in .npy form, got: {getattr(error, 'strerror', None) or error}") from None
+    if not isinstance(value, np.ndarray):
+        raise FormatError(path, "expected one array in .npy form, got an archive")
+    return value_name(name), value
+
+
+def _json(value: Any) -> Any:
+    """An array as nested lists; bytes as text, complex numbers as pairs."""
+    if value.dtype == object:
+        return [item.decode("utf-8", "backslashreplace") for item in value.reshape(-1)]
+    if value.dtype.kind == "c":
+        return [[item.real, item.imag] for item in value.reshape(-1).tolist()]
+    return value.astype(float).tolist() if value.dtype.kind == "V" else value.tolist()
