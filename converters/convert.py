@@ -152,3 +152,42 @@ def _plan_graph(source: Path, target: str, options: Options, report: Report) -> 
         job.graph = frozen
     job.inputs = needed_inputs(frozen)
     return job
+
+
+def _bind(model: Model, outputs: Mapping[str, str], options: Options, report: Report | None = None) -> dict[str, Tensor]:
+    """The value of each variable that the outputs need, by node name; accounts for it in the report."""
+    from .bind import bind
+    from .freeze import variables_of
+    from .prune import prune
+    from .report import saver_renames
+
+    variables = variables_of(prune(model.graph, list(outputs.values())))
+    if not variables and model.tensors is None:
+        return {}
+    if model.tensors is None:
+        raise UsageError(
+            model.path, f"expected a checkpoint for the graph's variables ({listing(variables)}), got a graph only"
+        )
+    selection = _select(model.tensors, options)
+    bound = bind(variables, selection, model.saver)
+    if report is not None:
+        used = {entry.source for entry in bound.values()}
+        report.keep(Entry(name, entry.source, entry.tensor, entry.averaged) for name, entry in bound.items())
+        report.take(selection)
+        report.renamed |= saver_renames(bound, selection)
+        report.unaveraged = [name for name in report.unaveraged if name in used]
+        report.renamed = {old: new for old, new in report.renamed.items() if new in bound}
+        spare = [entry.source for entry in selection.entries.values() if entry.source not in used]
+        report.dropped |= dict.fromkeys(spare, "not needed for the outputs")
+    return {name: entry.tensor for name, entry in bound.items()}
+
+
+def run_model(model: Model, options: Options, feeds: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
+    """The outputs of a model's own graph, its variables taken from its checkpoint, by the reference evaluator."""
+    from .interface import choose_outputs, choose_signature
+    from .verify import run_graph
+
+    signature = None if options.outputs else choose_signature(model, options.signature)
+    outputs = choose_outputs(model, options.outputs, signature)
+    values = _bind(model, outputs, options)
+    return run_graph(model.graph, outputs, dict(feeds), values)

@@ -16,6 +16,7 @@ Reference: numpy's NEP 1 and PKWARE's APPNOTE.
 
 from __future__ import annotations
 
+import math
 import os
 import zipfile
 import zlib
@@ -24,7 +25,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
 from .atomic import Path, output
-from .dtype import COMPLEX, QUANTIZED, STRING, STRING_TYPE, DType, of_numpy
+from .dtype import QUANTIZED, STRING, STRING_TYPE, DType, of_numpy
 from .errors import FormatError, UnsupportedError, listing
 from .stream import copy, open_source
 from .tensor import CHUNK, Buffer, Tensor, refuse_strings
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 DEFLATE_LIMIT = 1032
 """How many bytes one byte of a deflated stream can stand for."""
+
+MAX_RANK = 32
+"""Dimensions that every version of numpy can hold."""
 
 _ENCRYPTED = 1
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -71,7 +75,7 @@ class NpzTensor(Tensor):
             done += len(piece)
         array = flat.reshape(self.shape, order="F" if self.fortran_order else "C")
         if self.dtype.kind == STRING:
-            return _as_bytes(array)
+            return _as_bytes(array, self.path, self.member)
         return array.astype(self.dtype.numpy(), copy=False)
 
     def _stored(self, limit: int) -> Iterator[bytes]:
@@ -198,10 +202,12 @@ def _tensor(archive: zipfile.ZipFile, path: str, entry: zipfile.ZipInfo) -> Tens
     if header.dtype.hasobject:
         raise FormatError(path, f"expected an array of numbers in {member!r}, got pickled objects")
     dtype = _dtype(header.dtype, path, member)
-    nbytes = header.dtype.itemsize
-    for size in header.shape:
-        nbytes *= size
-    if any(size < 0 for size in header.shape) or nbytes != entry.file_size - header.length:
+    if len(header.shape) > MAX_RANK or any(size < 0 for size in header.shape) or not header.dtype.itemsize:
+        raise FormatError(path, f"expected an array in {member!r}, got shape {header.shape} of {header.dtype}")
+    if header.dtype.itemsize * math.prod(filter(None, header.shape)) >= 1 << 63:
+        raise FormatError(path, f"expected a size below 2**63 bytes of {member!r}, got shape {header.shape}")
+    nbytes = header.dtype.itemsize * math.prod(header.shape)
+    if nbytes != entry.file_size - header.length:
         raise FormatError(
             path,
             f"expected {nbytes} bytes of {header.dtype} {list(header.shape)} in {member!r}, "
@@ -217,11 +223,15 @@ def _dtype(stored: np.dtype[Any], path: str, member: str) -> DType:
         raise UnsupportedError(path, f"no tensor holds {member!r}, an array of {stored}") from None
 
 
-def _as_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _as_bytes(array: np.ndarray[Any, Any], path: str, member: str) -> np.ndarray[Any, Any]:
+    """An array of numpy's fixed-length strings -> objects of bytes, text in UTF-8."""
     import numpy as np
 
     strings = np.empty(array.size, object)
-    strings[:] = [s.encode() if isinstance(s, str) else bytes(s) for s in array.reshape(-1).tolist()]
+    try:
+        strings[:] = [s.encode() if isinstance(s, str) else bytes(s) for s in array.reshape(-1).tolist()]
+    except ValueError as error:
+        raise FormatError(path, f"expected text in {member!r}, got: {error}") from None
     return strings.reshape(array.shape)
 
 
