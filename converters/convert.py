@@ -1,28 +1,22 @@
 """Convert: one source to one destination, by a plan that is made and checked before anything is written.
 
-    weights    select -> average -> rename -> write
-    graphs     (select -> average -> rename) -> bind -> freeze -> write GraphDef
-                                                           `-> simplify -> lower -> write ONNX
+plan       `convert_weights` or `convert_graph`, by the format asked for, gives a job: what will be written
+write      the job writes into parts beside the destination
+verify     on request, the job compares what the parts hold with the source
+publish    the parts take the destination's place, together, or vanish
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Protocol
 
+from tensorferry.formats.atomic import OutputSet, check_destination
 from tensorferry.formats.errors import UsageError, listing
-from tensorferry.formats.tensor import Tensor
 
-from .ir import Graph, Model, ValueInfo, node_name, value_name
-from .names import EMA_SUFFIX, Entry, Selection, select_names
-from .report import Report, info_text
-
-if TYPE_CHECKING:
-    from tensorferry.formats.atomic import OutputSet
-
-Path = str | os.PathLike[str]
+from .options import Options, Path
+from .report import Checked, Report
 
 FORMATS = {
     ".pb": "graphdef",
@@ -36,26 +30,22 @@ FORMATS = {
 WEIGHTS = ("safetensors", "npz")
 """The formats that hold tensors and no graph."""
 
-DEFAULT_OPSET = 18
+
+class Job(Protocol):
+    """What is to be written, planned and checked."""
+
+    def destinations(self, path: str) -> list[str]:
+        """The files that will be written for the destination `path`, the one that refers to the others last."""
+
+    def write(self, files: OutputSet, path: str, report: Report) -> None:
+        """Writes them; adds to the report what only shows while values pass by."""
+
+    def verify(self, parts: Mapping[str, str]) -> list[Checked]:
+        """Compares what was written with the source; `parts` tells where each destination's bytes are for now."""
 
 
-@dataclass(slots=True)
-class Options:
-    """What a conversion was asked to do. The command line and `tensorferry.convert` say the same in their own ways."""
-
-    graph: Path | None = None
-    to: str | None = None
-    inputs: Sequence[str] | None = None
-    outputs: Sequence[str] | None = None
-    signature: str | None = None
-    rename: Mapping[str, str] = field(default_factory=dict)
-    ema: str | None = None
-    include: Sequence[str] = ()
-    exclude: Sequence[str] = ()
-    opset: int | None = None
-    verify: bool = False
-    dry_run: bool = False
-    force: bool = False
+class _VerificationError(Exception):
+    """Ends an output that differs from its source, before it is published."""
 
 
 def convert(source: Path, destination: Path, options: Options | None = None) -> Report:
@@ -65,129 +55,73 @@ def convert(source: Path, destination: Path, options: Options | None = None) -> 
     verification that fails raises nothing and writes nothing: `report.verified` is False.
     """
     options = options or Options()
-    target = _format_of(destination, options.to)
+    path = os.fspath(destination)
+    target = _format_of(path, options.to)
     _refuse_contradictions(target, options)
-    report = Report(os.fspath(source), os.fspath(destination), target, dry_run=options.dry_run)
-    job = _plan_weights(source, options, report) if target in WEIGHTS else _plan_graph(source, target, options, report)
-    if not options.dry_run:
-        _publish(job, destination, target, options, report)
+    report = Report(os.fspath(source), path, target, dry_run=options.dry_run)
+    job = _plan(source, target, options, report)
+    for file in job.destinations(path):
+        check_destination(file, options.force, sources=_files_of(source, options))
+    if options.dry_run:
+        return report
+    try:
+        with OutputSet(options.force) as files:
+            job.write(files, path, report)
+            if options.verify:
+                report.checks = job.verify(files.parts())
+                if not report.verified:
+                    raise _VerificationError
+    except _VerificationError:
+        report.notes.append("the verification failed: nothing was written")
     return report
 
 
-@dataclass(slots=True)
-class _Job:
-    """What is to be written: tensors, or a graph with its public inputs and outputs."""
+def _plan(source: Path, target: str, options: Options, report: Report) -> Job:
+    if target in WEIGHTS:
+        from .convert_weights import plan_weights
 
-    tensors: Mapping[str, Tensor] = field(default_factory=dict)
-    graph: Graph | None = None
-    model: Model | None = None
-    values: Mapping[str, Tensor] = field(default_factory=dict)
-    inputs: Sequence[ValueInfo] = ()
-    outputs: Mapping[str, str] = field(default_factory=dict)
+        return plan_weights(source, target, options, report)
+    from .convert_graph import plan_graph
+
+    return plan_graph(source, target, options, report)
 
 
-def _format_of(destination: Path, to: str | None) -> str:
+def _files_of(source: Path, options: Options) -> list[str]:
+    """The files that a conversion reads, none of which may be its destination."""
+    from tensorferry.formats.detect import detect
+
+    return [file for path in (source, options.graph) if path is not None for file in detect(path).files]
+
+
+def _format_of(path: str, to: str | None) -> str:
     known = sorted(set(FORMATS.values()))
     if to is not None:
         if to not in known:
             raise UsageError(f"--to {to}", f"expected one of {', '.join(known)}")
         return to
-    ending = os.path.splitext(os.fspath(destination))[1].lower()
+    ending = os.path.splitext(path)[1].lower()
     if ending not in FORMATS:
         endings = ", ".join(f"{e} ({f})" for e, f in FORMATS.items())
-        raise UsageError(os.fspath(destination), f"expected a name that tells the format, ending in {endings}", hint="or --to")
+        raise UsageError(path, f"expected a name that tells the format, ending in {endings}", hint="or --to")
     return FORMATS[ending]
 
 
 def _refuse_contradictions(target: str, options: Options) -> None:
-    """Options that have no meaning for the format asked for are errors: they are not ignored."""
-    if target in WEIGHTS:
-        idle = {
-            "--graph": options.graph,
-            "--inputs": options.inputs,
-            "--outputs": options.outputs,
-            "--signature": options.signature,
-        }
-        given = [name for name, value in idle.items() if value]
-        if given:
-            raise UsageError(listing(given), f"expected a graph format to go with it, got {target}, which holds tensors only")
-    if options.opset is not None and target != "onnx":
-        raise UsageError("--opset", f"expected to write ONNX, got {target}")
+    """Options that mean nothing for the format asked for are errors: nothing is ignored."""
+    graph_only = {
+        "--graph": options.graph,
+        "--inputs": options.inputs,
+        "--outputs": options.outputs,
+        "--signature": options.signature,
+    }
+    _refuse(graph_only if target in WEIGHTS else {"--dtype": options.dtype}, target)
+    _refuse({"--opset": options.opset} if target != "onnx" else {}, target)
+    _refuse({"--max-shard-size": options.max_shard_size} if target != "safetensors" else {}, target)
+    if options.outputs and options.signature:
+        raise UsageError("--outputs, --signature", "expected one of them, got both")
 
 
-def _plan_weights(source: Path, options: Options, report: Report) -> _Job:
-    from .load import load_checkpoint
-
-    tensors = load_checkpoint(source)
-    selection = _select(tensors, options)
-    report.take(selection)
-    report.keep(selection.entries.values())
-    return _Job(tensors=selection.tensors)
-
-
-def _select(tensors: Mapping[str, Tensor], options: Options) -> Selection:
-    return select_names(
-        tensors, include=options.include, exclude=options.exclude, ema=options.ema, rename=options.rename
-    )
-
-
-def _plan_graph(source: Path, target: str, options: Options, report: Report) -> _Job:
-    from .freeze import freeze
-    from .interface import choose_outputs, choose_signature, needed_inputs
-    from .load import load_model
-
-    model = load_model(source, graph=options.graph)
-    signature = None if options.outputs else choose_signature(model, options.signature)
-    outputs = choose_outputs(model, options.outputs, signature)
-    values = _bind(model, outputs, options, report)
-    frozen = freeze(model.graph, list(outputs.values()), values)
-    inputs = options.inputs
-    if inputs is None and signature is not None:
-        inputs = [info.value for info in signature.inputs.values()]
-    job = _Job(model=model, values=values, outputs=outputs, graph=frozen)
-    if inputs:
-        from .prune import cut, prune
-
-        frozen = prune(cut(frozen, inputs), list(outputs.values()))
-        job.graph = frozen
-    job.inputs = needed_inputs(frozen)
-    return job
-
-
-def _bind(model: Model, outputs: Mapping[str, str], options: Options, report: Report | None = None) -> dict[str, Tensor]:
-    """The value of each variable that the outputs need, by node name; accounts for it in the report."""
-    from .bind import bind
-    from .freeze import variables_of
-    from .prune import prune
-    from .report import saver_renames
-
-    variables = variables_of(prune(model.graph, list(outputs.values())))
-    if not variables and model.tensors is None:
-        return {}
-    if model.tensors is None:
-        raise UsageError(
-            model.path, f"expected a checkpoint for the graph's variables ({listing(variables)}), got a graph only"
-        )
-    selection = _select(model.tensors, options)
-    bound = bind(variables, selection, model.saver)
-    if report is not None:
-        used = {entry.source for entry in bound.values()}
-        report.keep(Entry(name, entry.source, entry.tensor, entry.averaged) for name, entry in bound.items())
-        report.take(selection)
-        report.renamed |= saver_renames(bound, selection)
-        report.unaveraged = [name for name in report.unaveraged if name in used]
-        report.renamed = {old: new for old, new in report.renamed.items() if new in bound}
-        spare = [entry.source for entry in selection.entries.values() if entry.source not in used]
-        report.dropped |= dict.fromkeys(spare, "not needed for the outputs")
-    return {name: entry.tensor for name, entry in bound.items()}
-
-
-def run_model(model: Model, options: Options, feeds: Mapping[str, np.ndarray[Any, Any]]) -> Arrays:
-    """The outputs of a model's own graph, its variables taken from its checkpoint, by the reference evaluator."""
-    from .interface import choose_outputs, choose_signature
-    from .verify import run_graph
-
-    signature = None if options.outputs else choose_signature(model, options.signature)
-    outputs = choose_outputs(model, options.outputs, signature)
-    values = _bind(model, outputs, options)
-    return run_graph(model.graph, outputs, dict(feeds), values)
+def _refuse(options: Mapping[str, object], target: str) -> None:
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise UsageError(listing(given), f"means nothing for {target}")

@@ -3,17 +3,17 @@
     DIR/NAME                                   the destination
     DIR/.NAME.0123abcd.tensorferry-part        what is written first, under the process's umask
 
-The part is written, flushed, synced and then put in the destination's place. Without `force` it is linked there, so that
-a file which appeared in the meantime is kept (where a filesystem has no hard links: looked for, then renamed); with
-`force` it is renamed over the old one. A destination that is a symbolic link is replaced, not followed: the file
+The part is written, flushed, synced and then put in the destination's place. Without `force` it is linked there, so
+that a file which appeared in the meantime is kept (where a filesystem has no hard links: looked for, then renamed);
+with `force` it is renamed over the old one. A destination that is a symbolic link is replaced, not followed: the file
 behind it may be shared, as in a cache. Any exception removes the parts.
 
 A part belongs to its writer as long as the writer holds a lock on it (flock), which ends with the process. So the next
-run for the same destination removes what a killed one left, and no other file. Where the system has no flock, open files
-can't be removed anyhow.
+run for the same destination removes what a killed one left, and no other file. Where the system has no flock, open
+files can't be removed anyhow.
 
-Several files that belong together are published in the order in which they were opened: open the one that refers
-to the others last. When it replaces an older one, the older goes first of all: a kill in the middle of that leaves a set
+Several files that belong together are published in the order in which they were opened: open the one that refers to the
+others last. When it replaces an older one, the older goes first of all: a kill in the middle of that leaves a set
 without its index, which nobody takes for a whole one.
 """
 
@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from .binary import Path
 from .errors import DestinationError
 
 try:
@@ -42,7 +43,6 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 SUFFIX = ".tensorferry-part"
-Path = str | os.PathLike[str]
 
 _LONGEST = 150
 """Bytes of the destination's name that fit into the part's, where names end at 255."""
@@ -79,7 +79,9 @@ class OutputSet:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         published: list[_Part] = []
         try:
             if kind is None:
@@ -256,7 +258,9 @@ def _stem(name: str) -> str:
     encoded = os.fsencode(name)
     if len(encoded) <= _LONGEST:
         return name
-    return encoded[:_LONGEST].decode("ascii", "replace").replace("\ufffd", "_") + hashlib.sha256(encoded).hexdigest()[:16]
+    return (
+        encoded[:_LONGEST].decode("ascii", "replace").replace("\ufffd", "_") + hashlib.sha256(encoded).hexdigest()[:16]
+    )
 
 
 def _lock(descriptor: int) -> bool | None:

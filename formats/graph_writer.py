@@ -1,8 +1,8 @@
 """GraphDef on disk: `.pb`, the message's wire form, or `.pbtxt`, its text form.
 
-The wire form of a message is the concatenation of the wire forms of its parts, where each part has some of its fields (and
-repeated fields add up). So a graph is written node by node, and in memory there is one node at a time. Map entries are in
-order of their keys, hence equal graphs give equal bytes.
+The wire form of a message is the concatenation of the wire forms of its parts, where each part has some of its fields
+(and repeated fields add up). So a graph is written node by node, and in memory there is one node at a time. Map entries
+are in order of their keys, hence equal graphs give equal bytes.
 
 protobuf refuses messages of 2 GiB and more, in every language: such a graph can't be read back by anybody.
 """
@@ -14,7 +14,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import protos
-from .atomic import Path, output
+from .atomic import output
+from .binary import Path
 from .errors import UnsupportedError
 
 LIMIT = (1 << 31) - 1

@@ -1,12 +1,12 @@
 """npz: a zip archive of one `.npy` file per array, as `numpy.savez` writes and `numpy.load` reads it.
 
     NAME.npy in the zip    93 'NUMPY' major minor, the header's length (2 bytes; 4 from version 2 on), the header:
-                           {'descr': '<f4', 'fortran_order': False, 'shape': (3, 8), } padded with spaces to 64, newline;
-                           then the elements
+                           {'descr': '<f4', 'fortran_order': False, 'shape': (3, 8), } padded with spaces to 64,
+                           a newline; then the elements
 
-Pickled arrays (dtype object) are code to be run: they are refused. bfloat16, float8 and int4 have no numpy type that the
-format could name, so they are not written; strings are not, since the format drops trailing NULs and fixes one length
-for all. A zip's checksum (CRC-32) is verified when an array is read.
+Pickled arrays (dtype object) are code to be run: they are refused. bfloat16, float8 and int4 have no numpy type that
+the format could name, so they are not written; strings are not, since the format drops trailing NULs and fixes one
+length for all. A zip's checksum (CRC-32) is verified when an array is read.
 
 An entry may claim any size: it has to be that of its header's shape, and no more than deflate can make of the bytes
 that are there.
@@ -24,11 +24,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
-from .atomic import Path, output
+from .atomic import output
+from .binary import Path, file_size
 from .dtype import QUANTIZED, STRING, STRING_TYPE, DType, of_numpy
 from .errors import FormatError, UnsupportedError, listing
-from .stream import copy, open_source
-from .tensor import CHUNK, Buffer, Tensor, refuse_strings
+from .stream import copy
+from .tensor import CHUNK, ArrayTensor, Buffer, Tensor, refuse_strings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,9 +59,7 @@ class NpzTensor(Tensor):
 
     def chunks(self) -> Iterator[Buffer]:
         refuse_strings(self)
-        if self.fortran_order and self.rank > 1 or self.stored.byteorder == ">":
-            from .tensor import ArrayTensor
-
+        if (self.fortran_order and self.rank > 1) or self.stored.byteorder == ">":
             yield from ArrayTensor(self.numpy(), self.dtype).chunks()
         else:
             yield from self._stored(CHUNK // self.dtype.itemsize * self.dtype.itemsize)
@@ -161,8 +160,8 @@ def write_npz(path: Path, tensors: Mapping[str, Tensor], *, force: bool = False)
                 "shape": tensor.shape,
             }
             with archive.open(entry, "w", force_zip64=True) as member:
-                npy.write_array_header_1_0(member, header)  # type: ignore[arg-type]
-                copy(tensor, name, member)  # type: ignore[arg-type]
+                npy.write_array_header_1_0(member, header)
+                copy(tensor, name, member)
 
 
 def _refuse(tensors: Mapping[str, Tensor]) -> None:
@@ -195,7 +194,7 @@ def _tensor(archive: zipfile.ZipFile, path: str, entry: zipfile.ZipInfo) -> Tens
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise UnsupportedError(path, f"expected {member!r} stored or deflated, got method {entry.compress_type}")
     most = entry.compress_size * (1 if entry.compress_type == zipfile.ZIP_STORED else DEFLATE_LIMIT)
-    if entry.file_size > most or entry.compress_size > os.path.getsize(path):
+    if entry.file_size > most or entry.compress_size > file_size(path, "a zip archive"):
         raise FormatError(path, f"expected at most {most} bytes in {member!r}, got a claim of {entry.file_size}")
     with _opened(archive, path, member) as file:
         header = _Header(file, path, member)
@@ -237,7 +236,8 @@ def _as_bytes(array: np.ndarray[Any, Any], path: str, member: str) -> np.ndarray
 
 @contextmanager
 def _archive(path: str) -> Iterator[zipfile.ZipFile]:
-    with open_source(path) as file, _reported(path), zipfile.ZipFile(file) as archive:
+    file_size(path, "a zip archive")
+    with _reported(path), zipfile.ZipFile(path) as archive:
         yield archive
 
 

@@ -25,6 +25,11 @@ def packed_size(size: int, bits: int) -> int:
     return (size * bits + 7) // 8
 
 
+def stored_size(dtype: DType, size: int) -> int:
+    """Bytes that `size` elements take in a format which packs the narrow types."""
+    return packed_size(size, dtype.bits) if dtype.bits < 8 else size * dtype.itemsize
+
+
 def pack(chunks: Iterable[Buffer], bits: int) -> Iterator[bytes]:
     """Bytes of one element each -> packed bytes, however the chunks are cut."""
     import numpy as np

@@ -10,9 +10,10 @@
 Offsets are relative to the header's end; the stretches lie without holes or overlaps, from 0 to the end of the file.
 There is no checksum, no string, no complex128, no integer below 8 bits. F4 packs two elements a byte.
 
-What is written is what the safetensors library 0.8 writes for the same tensors, byte for byte: tensors in descending order
-of dtype (as ranked in `DTYPES`), then ascending order of name; a header without blanks, `"` and control characters
-escaped and nothing else, padded to 8 bytes. Several metadata are in order of their keys here, and in no fixed one there.
+What is written is what the safetensors library 0.8 writes for the same tensors, byte for byte: tensors in descending
+order of dtype (as ranked in `DTYPES`), then ascending order of name; a header without blanks, `"` and control
+characters escaped and nothing else, padded to 8 bytes. Several metadata are in order of their keys here, and in no
+fixed one there.
 
 A sharded model is several such files, and an index beside them that tells where each tensor is:
 
@@ -28,15 +29,16 @@ import math
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from . import dtype as types
-from .atomic import Path, output
+from .atomic import output
+from .binary import Path, open_file, read_file
 from .dtype import DType
 from .errors import FormatError, UnsupportedError, listing
 from .packed import OpaqueTensor, PackedTensor, packed_size
 from .sibling import sibling
-from .stream import copy, open_source
+from .stream import copy
 from .tensor import FileTensor, Tensor
 
 HEADER_LIMIT = 100_000_000
@@ -124,10 +126,7 @@ def read_safetensors_index(path: Path) -> SafetensorsFile:
     beside the index, and where index and shards don't name the same tensors.
     """
     path = os.fspath(path)
-    with open_source(path) as file:
-        if os.fstat(file.fileno()).st_size > HEADER_LIMIT:
-            raise FormatError(path, f"expected an index of at most {HEADER_LIMIT} bytes, got a longer one")
-        index = _json(file.read(), path)
+    index = _json(read_file(path, "an index of shards", HEADER_LIMIT), path)
     weight_map = _strings(index.get("weight_map"), path, "weight_map")
     shards = {shard: read_safetensors(sibling(path, shard)) for shard in dict.fromkeys(weight_map.values())}
     wrong = [f"{name!r} in {shard}" for name, shard in weight_map.items() if name not in shards[shard]]
@@ -143,7 +142,7 @@ def read_safetensors_index(path: Path) -> SafetensorsFile:
 
 
 def write_safetensors(
-    destination: Path | BinaryIO,
+    destination: Path | IO[bytes],
     tensors: Mapping[str, Tensor],
     metadata: Mapping[str, str] | None = None,
     *,
@@ -182,7 +181,8 @@ def safetensors_header(
     encoded += b" " * (-len(encoded) % 8)
     if len(encoded) > HEADER_LIMIT:
         raise UnsupportedError(
-            "safetensors", f"expected a header of at most {HEADER_LIMIT} bytes, got {len(encoded)} for {len(order)} tensors"
+            "safetensors",
+            f"expected a header of at most {HEADER_LIMIT} bytes, got {len(encoded)} for {len(order)} tensors",
         )
     return len(encoded).to_bytes(8, "little") + encoded, order
 
@@ -195,13 +195,17 @@ def _refuse(tensors: Mapping[str, Tensor]) -> None:
         raise UnsupportedError("safetensors", f"has no type for {listing(types_)}", hint=hint)
     odd = [name for name, tensor in tensors.items() if tensor.size * tensor.dtype.bits % 8]
     if odd:
-        raise UnsupportedError("safetensors", f"expected an even number of float4 elements, got an odd one in {listing(odd)}")
+        raise UnsupportedError(
+            "safetensors", f"expected an even number of float4 elements, got an odd one in {listing(odd)}"
+        )
     names = [name for name in tensors if name == METADATA or not _is_utf8(name)]
     if names:
-        raise UnsupportedError("safetensors", f"can't hold tensors named {listing(map(repr, names))}", hint="rename them")
+        raise UnsupportedError(
+            "safetensors", f"can't hold tensors named {listing(map(repr, names))}", hint="rename them"
+        )
 
 
-def _write(file: BinaryIO, header: bytes, order: list[str], tensors: Mapping[str, Tensor]) -> None:
+def _write(file: IO[bytes], header: bytes, order: list[str], tensors: Mapping[str, Tensor]) -> None:
     file.write(header)
     for name in order:
         bits = tensors[name].dtype.bits
@@ -210,16 +214,11 @@ def _write(file: BinaryIO, header: bytes, order: list[str], tensors: Mapping[str
 
 def _read_header(path: str) -> tuple[dict[str, Any], int, int]:
     """The header's object, and where the data begin and end in the file."""
-    with open_source(path) as file:
-        end = os.fstat(file.fileno()).st_size
-        length = int.from_bytes(file.read(8), "little")
-        if end < 8:
-            raise FormatError(path, f"expected 8 bytes of header length, got a file of {end} bytes")
-        if length > min(HEADER_LIMIT, end - 8):
-            raise FormatError(
-                path, f"expected a header of at most {min(HEADER_LIMIT, end - 8)} bytes, got a length of {length}"
-            )
-        return _json(file.read(length), path), 8 + length, end
+    with open_file(path, "a safetensors file") as file:
+        length = file.window(0, 8, "the header's length").fixed64("the header's length")
+        if length > HEADER_LIMIT:
+            raise FormatError(path, f"expected a header of at most {HEADER_LIMIT} bytes, got a length of {length}")
+        return _json(file.window(8, length, "the header").data, path), 8 + length, file.size
 
 
 def _json(encoded: bytes, path: str) -> dict[str, Any]:

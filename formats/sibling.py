@@ -8,16 +8,17 @@ from __future__ import annotations
 import os
 import re
 
+from .binary import Path
 from .errors import FormatError
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
-def sibling(path: str | os.PathLike[str], reference: str, *, links: bool = True) -> str:
+def sibling(path: Path, reference: str, *, links: bool = True) -> str:
     """The file that `reference` in the file `path` means.
 
-    FormatError where the reference is no relative path below the directory of `path`, where there is no such file or, unless
-    `links`, where a symbolic link leads out of the directory.
+    FormatError where the reference is no relative path below the directory of `path`, where there is no such file or,
+    unless `links`, where a symbolic link leads out of the directory.
     """
     directory = os.path.dirname(os.fspath(path))
     steps = reference.replace("\\", "/").split("/")

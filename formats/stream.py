@@ -1,4 +1,4 @@
-"""Sources opened, and a tensor's bytes copied into a file, piece by piece and counted.
+"""A tensor's bytes into a file, piece by piece and counted.
 
 Headers are written before the values, from dtype and shape alone. So a tensor that gives more or fewer bytes than these
 promise would shift all that follows: it is refused, as is a source that can't be read.
@@ -6,24 +6,15 @@ promise would shift all that follows: it is refused, as is a source that can't b
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import IO
 
 from .errors import FormatError
 from .packed import pack, packed_size
 from .tensor import Buffer, Tensor
 
 
-def open_source(path: str | os.PathLike[str]) -> BinaryIO:
-    """The file `path`, to be read. FormatError where that can't be."""
-    try:
-        return open(path, "rb")
-    except OSError as error:
-        raise FormatError(path, f"can't be read: {error.strerror or error}") from None
-
-
-def copy(tensor: Tensor, name: str, file: BinaryIO, bits: int = 8) -> None:
+def copy(tensor: Tensor, name: str, file: IO[bytes], bits: int = 8) -> None:
     """Writes the value of `tensor` to `file`; elements of 2 or 4 `bits` are packed into whole bytes.
 
     FormatError where the source can't be read, is damaged, or gives another number of bytes than dtype and shape tell.

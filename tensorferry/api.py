@@ -16,6 +16,7 @@ from tensorferry.converters.load import load_checkpoint, load_model
 from tensorferry.converters.name_table import merge_tables, read_table
 from tensorferry.converters.names import EMA_SUFFIX
 from tensorferry.converters.report import Report
+from tensorferry.converters.shards import parse_size
 from tensorferry.formats.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def convert(
     ema: bool | str = False,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    dtype: str | None = None,
+    max_shard_size: str | int | None = None,
     opset: int | None = None,
     verify: bool = False,
     dry_run: bool = False,
@@ -73,6 +76,8 @@ def convert(
         ema=_suffix(ema),
         include=include,
         exclude=exclude,
+        dtype=dtype,
+        max_shard_size=None if max_shard_size is None else parse_size(str(max_shard_size)),
         opset=opset,
         verify=verify,
         dry_run=dry_run,

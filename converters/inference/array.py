@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tensorferry.formats.tensor import Tensor
 
-from ..dims import Dim, Dims, ceil_divide, merge_dims, product
+from ..dims import Dim, Dims, broadcast_dims, ceil_divide, merge_dims, product
 from ..ops import OpNode, OpTable
 from ..values import MAX_ENTRIES, Value
 from .facts import Fact, Result, dim_at, scalar, unknown, vector
@@ -98,9 +98,7 @@ def empty(node: OpNode, dims: Value) -> Result:
     return dims_of_entries(dims)
 
 
-@RULES.op(
-    "RandomUniform", "RandomStandardNormal", "TruncatedNormal", "RandomUniformInt", attrs={"seed", "seed2"}
-)
+@RULES.op("RandomUniform", "RandomStandardNormal", "TruncatedNormal", "RandomUniformInt", attrs={"seed", "seed2"})
 def random(node: OpNode, dims: Value, *bounds: Value) -> Result:
     """The shape is the first input's contents."""
     return dims_of_entries(dims)
@@ -150,8 +148,6 @@ def lin_space(node: OpNode, start: Value, stop: Value, count: Value) -> Result:
 @RULES.op("BroadcastArgs")
 def broadcast_args(node: OpNode, a: Value, b: Value) -> Result:
     """The shape that two shapes broadcast to, as contents."""
-    from ..dims import broadcast_dims
-
     left, right = dims_of_entries(a), dims_of_entries(b)
     return (None,) if left is None or right is None else vector(broadcast_dims((left, right)) or ())
 
@@ -216,5 +212,3 @@ def random_shuffle(node: OpNode, x: Value) -> Result:
 def multinomial(node: OpNode, logits: Value, count: Value) -> Result:
     """[batch, count]."""
     return (dim_at(logits, 0), _entry(count))
-
-

@@ -83,9 +83,7 @@ class Inference:
         dtypes = input_dtypes(node)
         if len(names) != len(dtypes):
             raise GraphError(node.name, f"expected {len(dtypes)} inputs of {node.op}, got {len(names)}")
-        return [
-            self.values.get(value_name(name)) or Value(dtype) for name, dtype in zip(names, dtypes, strict=True)
-        ]
+        return [self.values.get(value_name(name)) or Value(dtype) for name, dtype in zip(names, dtypes, strict=True)]
 
     def _facts(self, node: Node, inputs: list[Value], dtypes: Sequence[DType]) -> list[Dims | Fact] | None:
         facts: list[Dims | Fact] | None = None
@@ -101,8 +99,7 @@ class Inference:
         names = shape.names or ("",) * len(shape.dims)
         self._symbols.update(symbol(name) for name in names if name)
         return tuple(
-            dim if dim >= 0 else symbol(name) if name else None
-            for dim, name in zip(shape.dims, names, strict=True)
+            dim if dim >= 0 else symbol(name) if name else None for dim, name in zip(shape.dims, names, strict=True)
         )
 
     def _named(self, node: str, index: int, dims: Dims) -> Dims:
@@ -110,9 +107,7 @@ class Inference:
         if dims is None or None not in dims:
             return dims
         prefix = symbol(f"{node}.{index}" if index else node)
-        return tuple(
-            self._fresh(f"{prefix}_dim{axis}") if dim is None else dim for axis, dim in enumerate(dims)
-        )
+        return tuple(self._fresh(f"{prefix}_dim{axis}") if dim is None else dim for axis, dim in enumerate(dims))
 
     def _fresh(self, name: str) -> str:
         fresh, count = name, 1
@@ -183,9 +178,7 @@ def _hints(node: Node) -> list[Dims]:
     if not isinstance(noted, AttrList):
         return []
     shapes = [item for item in noted.items if isinstance(item, Shape)]
-    return [
-        None if shape.dims is None else tuple(dim if dim >= 0 else None for dim in shape.dims) for shape in shapes
-    ]
+    return [None if shape.dims is None else tuple(dim if dim >= 0 else None for dim in shape.dims) for shape in shapes]
 
 
 def _is_legacy(graph: Graph) -> bool:

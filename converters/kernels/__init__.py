@@ -19,10 +19,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tensorferry.formats.dtype import OPAQUE
-from tensorferry.formats.errors import GraphError, UnsupportedError
+from tensorferry.formats.errors import GraphError, UnsupportedError, listing
 from tensorferry.formats.tensor_proto import base_dtype
 
-from ..op_registry import input_dtypes
+from ..op_registry import input_dtypes, output_dtypes
 from ..ops import OpNode, OpTable
 
 if TYPE_CHECKING:
@@ -60,8 +60,15 @@ def run(node: Node, inputs: Sequence[Array]) -> tuple[Array, ...]:
         raise UnsupportedError(node.name, f"expected memory for {node.op} of {_described(inputs)}, got none") from None
     except (ValueError, LookupError, TypeError, ArithmeticError) as error:
         raise GraphError(node.name, f"{node.op} of {_described(inputs)} failed: {error}") from error
-    outputs = result if isinstance(result, tuple) else (result,)
-    return tuple(np.asarray(output) for output in outputs)
+    outputs = tuple(np.asarray(output) for output in (result if isinstance(result, tuple) else (result,)))
+    wanted = [base_dtype(dtype).numpy() for dtype in output_dtypes(node)]
+    if [output.dtype for output in outputs] != wanted:
+        raise GraphError(
+            node.name,
+            f"expected {node.op} to make {listing(wanted) or 'nothing'}, "
+            f"got {listing(output.dtype for output in outputs) or 'nothing'}",
+        )
+    return outputs
 
 
 def check_inputs(node: Node, inputs: Sequence[Array]) -> None:

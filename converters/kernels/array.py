@@ -10,7 +10,7 @@ import numpy as np
 from tensorferry.formats.errors import GraphError
 
 from ..ops import OpNode, OpTable
-from .kernel import Array, Kernel, axis_of, check_indices, front_axis, make_room, scalar, sizes
+from .kernel import Array, Kernel, axis_of, check_indices, front_axis, make_room, scalar, sizes, zero
 
 KERNELS: OpTable[Kernel] = OpTable("kernel")
 
@@ -156,7 +156,7 @@ def pad(node: OpNode, x: Array, paddings: Array, value: Array | None = None) -> 
     pairs = _pairs(node, x, paddings)
     result = np.full(
         make_room(node, [d + before + after for d, (before, after) in zip(x.shape, pairs, strict=True)], x.dtype),
-        np.zeros((), x.dtype) if value is None else value,
+        zero(x.dtype) if value is None else value,
         x.dtype,
     )
     result[tuple(slice(before, before + d) for d, (before, _) in zip(x.shape, pairs, strict=True))] = x

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from tensorferry.formats.errors import GraphError, UnsupportedError
 
 from ..ops import OpNode, OpTable
-from .kernel import Array, Kernel, make_room, scalar, sizes, widened
+from .kernel import Array, Kernel, make_room, scalar, sizes, widened, zero
 
 KERNELS: OpTable[Kernel] = OpTable("kernel")
 
@@ -40,8 +39,8 @@ def fill(node: OpNode, dims: Array, value: Array) -> Array:
 @KERNELS.op("ZerosLike", "OnesLike")
 def zeros_like(node: OpNode, x: Array) -> Array:
     """Zeros (empty strings) or ones in the shape of x."""
-    value: Any = b"" if x.dtype == object else int(node.op == "OnesLike")
-    return np.full(make_room(node, x.shape, x.dtype), value, x.dtype)
+    value = np.ones((), x.dtype) if node.op == "OnesLike" else zero(x.dtype)
+    return np.broadcast_to(value, make_room(node, x.shape, x.dtype))
 
 
 @KERNELS.op("Empty", attrs={"init"})

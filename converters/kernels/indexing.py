@@ -110,9 +110,7 @@ def gather_nd(node: OpNode, params: Array, indices: Array) -> Array:
 def _coordinates(node: OpNode, indices: Array, shape: tuple[int, ...]) -> tuple[Array, ...]:
     """The last dimension of indices, taken apart: one array for each of the first dimensions of `shape`."""
     if not indices.ndim or indices.shape[-1] > len(shape):
-        raise GraphError(
-            node.name, f"expected vectors of up to {len(shape)} indices, got shape {list(indices.shape)}"
-        )
+        raise GraphError(node.name, f"expected vectors of up to {len(shape)} indices, got shape {list(indices.shape)}")
     places = tuple(np.moveaxis(indices, -1, 0))
     for place, size in zip(places, shape, strict=False):
         check_indices(node, place, size)
@@ -182,7 +180,5 @@ def dynamic_partition(node: OpNode, data: Array, partitions: Array) -> tuple[Arr
     count = node.integer("num_partitions")
     check_indices(node, partitions, count)
     if data.shape[: partitions.ndim] != partitions.shape:
-        raise GraphError(
-            node.name, f"expected data of shape {list(partitions.shape)} and more, got {list(data.shape)}"
-        )
+        raise GraphError(node.name, f"expected data of shape {list(partitions.shape)} and more, got {list(data.shape)}")
     return tuple(data[partitions == part] for part in range(count))

@@ -66,6 +66,11 @@ def broadcast_room(node: OpNode, *arrays: Array) -> tuple[int, ...]:
     return make_room(node, np.broadcast_shapes(*(array.shape for array in arrays)), arrays[0].dtype)
 
 
+def zero(dtype: np.dtype[Any]) -> Array:
+    """The scalar that TensorFlow fills with: 0, False or an empty string."""
+    return np.array(b"" if dtype == object else 0, dtype)
+
+
 def widened(x: Array) -> Array:
     """`x`, as float32 where it is of a narrower floating type: sums and formulas are computed in that."""
     return x.astype(np.float32) if _is_narrow(x.dtype) else x

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from .options import EMA_SUFFIX, graph_option, json_option, names, print_json
+from .options import EmaCommand, ema_option, graph_option, json_option, names, print_json
 
 
-@click.command()
+@click.command(cls=EmaCommand)
 @click.argument("src")
 @click.argument("dst")
 @graph_option
@@ -17,20 +17,17 @@ from .options import EMA_SUFFIX, graph_option, json_option, names, print_json
 @click.option("--signature", metavar="NAME", help="Take inputs and outputs of this signature.")
 @click.option("--map", "maps", metavar="FILE", multiple=True, help="A table of names, {source: target}, JSON or TOML.")
 @click.option("--rename", "renames", metavar="OLD=NEW", multiple=True, help="OLD in SRC is NEW in DST, or in the graph.")
-@click.option(
-    "--ema", metavar="[SUFFIX]", is_flag=False, flag_value=EMA_SUFFIX, help="Take the moving averages of the variables."
-)
+@ema_option
 @click.option("--include", metavar="GLOB", multiple=True, help="Take only the variables of these names.")
 @click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out the variables of these names.")
+@click.option("--dtype", metavar="D", help="Cast floating-point tensors: float64, float32, float16 or bfloat16.")
+@click.option("--max-shard-size", metavar="5GB", help="Divide safetensors into files of at most this size.")
 @click.option("--opset", metavar="N", type=int, help="The ONNX opset; default 18.")
 @click.option("--verify", is_flag=True, help="Compare what is written with what was read, and write it only if equal.")
 @click.option("--dry-run", is_flag=True, help="Check and report everything, write nothing.")
 @click.option("--force", is_flag=True, help="Replace DST if it exists.")
 @json_option
-@click.pass_context
 def convert(
-    context: click.Context,
-    /,
     src: str,
     dst: str,
     graph: str | None,
@@ -43,6 +40,8 @@ def convert(
     ema: str | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
+    dtype: str | None,
+    max_shard_size: str | None,
     opset: int | None,
     verify: bool,
     dry_run: bool,
@@ -72,6 +71,8 @@ def convert(
         ema=ema or False,
         include=include,
         exclude=exclude,
+        dtype=dtype,
+        max_shard_size=max_shard_size,
         opset=opset,
         verify=verify,
         dry_run=dry_run,

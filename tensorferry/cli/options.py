@@ -23,6 +23,35 @@ def graph_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+class EmaCommand(click.Command):
+    """A command whose `--ema` takes a suffix or none.
+
+    In `--ema SRC DST` the parser takes SRC for the suffix; where an argument is missing for that reason, it is read again
+    with the suffix left out.
+    """
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.MissingParameter:
+            if "--ema" not in given:
+                raise
+            given[given.index("--ema")] = f"--ema={EMA_SUFFIX}"
+            return super().parse_args(ctx, given)
+
+
+def ema_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--ema [SUFFIX]`."""
+    return click.option(
+        "--ema",
+        metavar="[SUFFIX]",
+        is_flag=False,
+        flag_value=EMA_SUFFIX,
+        help=f"Take the moving averages of the variables, VARIABLE/SUFFIX; default {EMA_SUFFIX}.",
+    )(function)
+
+
 def names(text: str | None) -> list[str] | None:
     """The names in a comma-separated option; None where it was not given."""
     if text is None:

@@ -6,15 +6,15 @@ from typing import Any
 
 import click
 
-from .options import graph_option, json_option, names, print_json
+from .options import EmaCommand, ema_option, graph_option, json_option, names, print_json
 
 
-@click.command()
+@click.command(cls=EmaCommand)
 @click.argument("src")
 @click.option("--outputs", metavar="C:0", help="The values to compute; default: the only likely one.")
 @click.option("--feed", "feeds", metavar="A:0=X.NPY", multiple=True, help="Feed a value from a .npy file.")
 @click.option("--rename", "renames", metavar="OLD=NEW", multiple=True, help="OLD in the checkpoint is NEW in the graph.")
-@click.option("--ema", metavar="[SUFFIX]", is_flag=False, flag_value="ExponentialMovingAverage", help="Take the averages.")
+@ema_option
 @graph_option
 @json_option
 def run(

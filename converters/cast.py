@@ -1,0 +1,63 @@
+"""Cast: floating-point tensors in another floating-point type, converted piece by piece as they are streamed.
+
+Rounding is to nearest, ties to even. A finite value that is too large for the new type becomes an infinity, and is
+counted: a conversion reports it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from tensorferry.formats.dtype import DTYPES, DType
+from tensorferry.formats.errors import UsageError
+from tensorferry.formats.tensor import ArrayTensor, Buffer, Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+
+TYPES = ("float64", "float32", "float16", "bfloat16")
+"""The types to cast to."""
+
+
+class Cast(Tensor):
+    """`base` in the type `dtype`. `overflowed` counts the elements of the last reading that were too large for it."""
+
+    __slots__ = ("base", "overflowed")
+
+    def __init__(self, base: Tensor, dtype: DType) -> None:
+        super().__init__(dtype, base.shape)
+        self.base = base
+        self.overflowed = 0
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        self.overflowed = 0
+        return self._cast(self.base.numpy())
+
+    def chunks(self) -> Iterator[Buffer]:
+        import numpy as np
+
+        self.overflowed = 0
+        for chunk in self.base.chunks():
+            stored = np.frombuffer(chunk, self.base.dtype.numpy())
+            yield from ArrayTensor(self._cast(stored), self.dtype).chunks()
+
+    def _cast(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        with np.errstate(over="ignore"):
+            result: np.ndarray[Any, Any] = array.astype(self.dtype.numpy())
+        if self.dtype.bits < self.base.dtype.bits or self.dtype.name == "float16":
+            self.overflowed += int(np.count_nonzero(np.isinf(result) & np.isfinite(array)))
+        return result
+
+
+def cast_floats(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    """`tensors`, the floating-point ones in the type `name`. UsageError where that is not a type to cast to."""
+    if name not in TYPES:
+        raise UsageError(f"--dtype {name}", f"expected one of {', '.join(TYPES)}")
+    dtype = DTYPES[name]
+    return {
+        key: Cast(tensor, dtype) if tensor.dtype.is_floating and tensor.dtype != dtype else tensor
+        for key, tensor in tensors.items()
+    }

@@ -1,0 +1,106 @@
+"""Plan and write weights: the named tensors of a source, selected and renamed, as safetensors or .npz."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from tensorferry.formats.atomic import OutputSet
+from tensorferry.formats.tensor import Tensor
+
+from .cast import Cast, cast_floats
+from .load import load_checkpoint
+from .names import Entry, select_names
+from .options import Options, Path
+from .report import Checked, Report, plural
+from .shards import plan_shards, shard_index, shard_names
+from .verify import verify_tensors
+
+
+def plan_weights(source: Path, target: str, options: Options, report: Report) -> WeightsJob:
+    """Selects and renames the tensors of `source`, and accounts for them in `report`."""
+    selection = select_names(
+        load_checkpoint(source),
+        include=options.include,
+        exclude=options.exclude,
+        ema=options.ema,
+        rename=options.rename,
+    )
+    tensors: Mapping[str, Tensor] = selection.tensors
+    if options.dtype:
+        tensors = cast_floats(tensors, options.dtype)
+    report.take(selection)
+    report.keep(Entry(e.target, e.source, tensors[e.target], e.averaged) for e in selection.entries.values())
+    casts = [tensor for tensor in tensors.values() if isinstance(tensor, Cast)]
+    if casts:
+        types = sorted({str(tensor.base.dtype) for tensor in casts})
+        report.notes.append(f"{plural(len(casts), 'tensor')} cast from {', '.join(types)} to {options.dtype}")
+    if target == "npz":
+        from tensorferry.formats.npz_file import refuse_unstorable
+    else:
+        from tensorferry.formats.safetensors_file import refuse_unstorable
+    refuse_unstorable(tensors)
+    shards = [tensors]
+    if options.max_shard_size is not None and sum(t.nbytes for t in tensors.values()) > options.max_shard_size:
+        shards = plan_shards(tensors, options.max_shard_size)
+        report.notes.append(f"divided into {plural(len(shards), 'file')}")
+    return WeightsJob(target, tensors, shards, os.path.basename(os.path.normpath(source)))
+
+
+@dataclass(slots=True)
+class WeightsJob:
+    """Tensors on their way into one file, or into several with an index."""
+
+    target: str
+    tensors: Mapping[str, Tensor]
+    shards: list[Mapping[str, Tensor]]
+    source: str
+
+    def destinations(self, path: str) -> list[str]:
+        """The one file; or the shards beside where it would be, and their index."""
+        if len(self.shards) == 1:
+            return [path]
+        folder, name = os.path.split(path)
+        stem = PurePath(name).stem
+        files = [os.path.join(folder, shard) for shard in shard_names(stem, len(self.shards))]
+        return [*files, os.path.join(folder, f"{stem}.safetensors.index.json")]
+
+    def write(self, files: OutputSet, path: str, report: Report) -> None:
+        """Streams every tensor; reports those with values too large for the type that they are cast to."""
+        if self.target == "npz":
+            from tensorferry.formats.npz_file import write_npz
+
+            write_npz(path, self.tensors, files=files)
+        else:
+            self._write_safetensors(files, path)
+        over = {name: t.overflowed for name, t in self.tensors.items() if isinstance(t, Cast) and t.overflowed}
+        for name, count in over.items():
+            report.notes.append(
+                f"{name}: {plural(count, 'value')} too large for {self.tensors[name].dtype}, now infinite"
+            )
+
+    def _write_safetensors(self, files: OutputSet, path: str) -> None:
+        from tensorferry import __version__
+        from tensorferry.formats.safetensors_file import write_safetensors
+
+        metadata = {"format": "pt", "producer": f"tensorferry {__version__}", "source": self.source}
+        destinations = self.destinations(path)
+        for shard, destination in zip(self.shards, destinations, strict=False):
+            write_safetensors(destination, shard, metadata, files=files)
+        if len(destinations) > 1:
+            named = dict(zip(map(os.path.basename, destinations), self.shards, strict=False))
+            files.open(destinations[-1]).write(json.dumps(shard_index(named), indent=2).encode() + b"\n")
+
+    def verify(self, parts: Mapping[str, str]) -> list[Checked]:
+        """Reads every tensor back and compares it bit for bit."""
+        from .load import read_npz, read_safetensors
+
+        read = read_npz if self.target == "npz" else read_safetensors
+        found: dict[str, Tensor] = {}
+        for destination, part in parts.items():
+            if not destination.endswith(".json"):
+                found |= read(part)
+        return verify_tensors(self.tensors, found)

@@ -1,0 +1,58 @@
+"""Rules of image ops: resizing, crops, colours, boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..ops import OpNode, OpTable
+from ..values import Value
+from .facts import Result, dim_at, same, with_rank
+
+RULES: OpTable[Callable[..., Result]] = OpTable("inference rule")
+
+
+@RULES.op(
+    "ResizeBilinear", "ResizeNearestNeighbor", "ResizeBicubic", "ResizeArea",
+    attrs={"align_corners", "half_pixel_centers"},
+)  # fmt: skip
+def resize(node: OpNode, x: Value, size: Value) -> Result:
+    """x [N, H, W, C] -> [N, size, C]."""
+    n, _, _, channels = with_rank(node, x, 4)
+    height, width = size.known_entries() or (None, None)
+    return (n, height, width, channels)
+
+
+@RULES.op("CropAndResize", attrs={"method", "extrapolation_value"})
+def crop_and_resize(node: OpNode, x: Value, boxes: Value, indices: Value, size: Value) -> Result:
+    """One crop of a fixed size for each box."""
+    height, width = size.known_entries() or (None, None)
+    return (dim_at(boxes, 0), height, width, dim_at(x, 3))
+
+
+for _op in "AdjustHue", "AdjustSaturation", "AdjustContrastv2", "RGBToHSV", "HSVToRGB":
+    RULES.add(_op, same)
+
+
+@RULES.op("NonMaxSuppression", attrs={"iou_threshold"})
+def non_max_suppression(node: OpNode, boxes: Value, scores: Value, count: Value) -> Result:
+    """The chosen boxes' indices, as many as there are."""
+    return (None,)
+
+
+@RULES.op("NonMaxSuppressionV2", "NonMaxSuppressionV3")
+def non_max_suppression_v3(node: OpNode, boxes: Value, scores: Value, *limits: Value) -> Result:
+    """The chosen boxes' indices, as many as there are."""
+    return (None,)
+
+
+@RULES.op("NonMaxSuppressionV4", attrs={"pad_to_max_output_size"})
+def non_max_suppression_v4(node: OpNode, boxes: Value, scores: Value, count: Value, *limits: Value) -> Result:
+    """Indices, padded if asked for, and how many of them count."""
+    return [(count.integer() if node.flag("pad_to_max_output_size") else None,), ()]
+
+
+@RULES.op("NonMaxSuppressionV5", attrs={"pad_to_max_output_size"})
+def non_max_suppression_v5(node: OpNode, boxes: Value, scores: Value, count: Value, *limits: Value) -> Result:
+    """Indices and scores, padded if asked for, and how many of them count."""
+    chosen = (count.integer() if node.flag("pad_to_max_output_size") else None,)
+    return [chosen, chosen, ()]

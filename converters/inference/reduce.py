@@ -1,0 +1,52 @@
+"""Rules of reductions: the dimensions that the second input names vanish, or become 1 with `keep_dims`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..dims import Dims, multiply
+from ..ops import OpNode, OpTable
+from ..values import Value
+from .facts import Fact, Result, axis_index, dim_at, unknown
+
+RULES: OpTable[Callable[..., Result]] = OpTable("inference rule")
+
+
+@RULES.op("Sum", "Mean", "Max", "Min", "All", "Any", "EuclideanNorm", attrs={"keep_dims"})
+def reduce(node: OpNode, x: Value, axes: Value) -> Result:
+    """x without its dimensions `axes`."""
+    return _reduced(node, x, axes, keep=node.flag("keep_dims"))
+
+
+def _reduced(node: OpNode, x: Value, axes: Value, *, keep: bool) -> Dims:
+    gone = axes.integers()
+    if x.dims is None:
+        return None
+    if gone is None:
+        # One axis is certain to be one dimension, several might be named twice.
+        fewer = 1 if axes.rank == 0 or dim_at(axes, 0) == 1 else None
+        return unknown(len(x.dims)) if keep else None if fewer is None else unknown(len(x.dims) - fewer)
+    places = {axis_index(node, axis, len(x.dims)) for axis in gone}
+    if keep:
+        return tuple(1 if axis in places else dim for axis, dim in enumerate(x.dims))
+    return tuple(dim for axis, dim in enumerate(x.dims) if axis not in places)
+
+
+@RULES.op("Prod", attrs={"keep_dims"})
+def prod(node: OpNode, x: Value, axes: Value) -> Result:
+    """The product of a vector of sizes is followed."""
+    dims = _reduced(node, x, axes, keep=node.flag("keep_dims"))
+    entries = x.known_entries() if x.dtype.is_integer and x.rank == 1 and axes.integers() in ((0,), (-1,)) else None
+    return Fact(dims, (multiply(1, *entries),)) if entries is not None else dims
+
+
+@RULES.op("ArgMax", "ArgMin", attrs={"output_type"})
+def arg_max(node: OpNode, x: Value, axis: Value) -> Result:
+    """x without one dimension."""
+    at = axis.integer()
+    if x.dims is None:
+        return None
+    if at is None:
+        return unknown(len(x.dims) - 1)
+    place = axis_index(node, at, len(x.dims))
+    return x.dims[:place] + x.dims[place + 1 :]

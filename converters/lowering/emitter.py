@@ -1,0 +1,375 @@
+"""The ONNX graph under construction: nodes, their names, constants, and the sizes that symbols stand for.
+
+`Emitter` adds nodes; `Builder` (in `builder`) has what lowerings call. A value is a `Value` with the name that it has in
+the new graph. A constant or a vector of known sizes has no name until somebody needs one: then a Constant node, or a
+few nodes that take the sizes from a graph input's shape, are added, once for the whole graph.
+
+The nodes of one lowering are kept apart until it is done, so that the one that makes the result can have the name of
+the TensorFlow node, and the others names below it (`conv/Transpose`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from tensorferry.formats.dtype import INT64, DType
+from tensorferry.formats.errors import GraphError
+from tensorferry.formats.tensor import ArrayTensor, Tensor
+
+from ..dims import Dim, Dims, broadcast_dims, quotient, terms
+from ..ir import Attr, AttrList, Graph, Node
+from ..values import Value
+from ..views import Reshaped, Transposed
+from .onnx_types import plan
+
+SHARED_BYTES = 1 << 12
+"""Constants up to this size are compared by content, larger ones by identity."""
+
+_BROADCASTING = frozenset(
+    """Add Sub Mul Div Pow Mod Max Min Sum Mean And Or Xor BitwiseAnd BitwiseOr BitwiseXor BitShift Equal Greater
+    GreaterOrEqual Less LessOrEqual Where PRelu""".split()
+)
+_SAME_SHAPE = frozenset(
+    """Abs Acos Acosh Asin Asinh Atan Atanh BatchNormalization BitwiseNot Cast Ceil Celu Clip Cos Cosh CumSum Elu Erf Exp
+    Floor Gelu HardSigmoid HardSwish Identity IsInf IsNaN LRN LayerNormalization LeakyRelu Log LogSoftmax Mish Neg Not
+    Reciprocal Relu ReverseSequence Round ScatterElements ScatterND Selu Sigmoid Sign Sin Sinh Softmax Softplus Softsign
+    Sqrt Tan Tanh ThresholdedRelu Trilu""".split()
+)
+
+
+class _Unset:
+    """Marks a shape that was not given, where None means an unknown rank."""
+
+
+UNSET = _Unset()
+
+
+class Emitter:
+    """Builds a graph for one opset. `reserved` are the names that TensorFlow's nodes have a right to."""
+
+    def __init__(self, opset: int, reserved: Collection[str] = ()) -> None:
+        self.opset = opset
+        self.nodes: dict[str, Node] = {}
+        self.dims: dict[str, Dims] = {}
+        self.results: tuple[Value, ...] = ()
+        """What inference knows of the outputs of the node that is being lowered."""
+        self._scope = ""
+        self._open: dict[str, Node] = {}
+        self._reserved = reserved
+        self._taken: set[str] = set()
+        self._counts: dict[str, int] = {}
+        self._shared: dict[Any, Value] = {}
+        self._titles: dict[int, str] = {}
+        self._kept: list[Tensor] = []
+        self._providers: dict[str, tuple[str, int]] = {}
+
+    # Names and scopes
+
+    def begin(self, name: str, results: Sequence[Value] = ()) -> None:
+        """Starts the lowering of the node `name`."""
+        self._scope, self._open, self.results = name, {}, tuple(results)
+
+    def finish(self, values: Sequence[Value]) -> list[Value]:
+        """Ends it: the node that makes the first of `values` takes the scope's name."""
+        renamed: dict[str, str] = {}
+        main = values[0].name.rpartition(":")[0] if values else ""
+        if main in self._open and self._scope not in self._taken:
+            self._taken.add(self._scope)
+            self._taken.discard(main)
+            renamed[main] = self._scope
+        for node in self._open.values():
+            name = renamed.get(node.name, node.name)
+            self.nodes[name] = node.with_(name=name, inputs=tuple(_renamed(value, renamed) for value in node.inputs))
+        if main in renamed:
+            for value in values:
+                if value.name.rpartition(":")[0] == main:
+                    self.dims[_renamed(value.name, renamed)] = self.dims.pop(value.name, value.dims)
+        self._open = {}
+        return [value.with_(name=_renamed(value.name, renamed)) for value in values]
+
+    def unique(self, base: str) -> str:
+        """A node name that nobody has and no TensorFlow node claims."""
+        name = base or "node"
+        while name in self._taken or name in self._reserved:
+            self._counts[base] = self._counts.get(base, 0) + 1
+            name = f"{base}_{self._counts[base]}"
+        self._taken.add(name)
+        return name
+
+    def _under(self, title: str) -> str:
+        return f"{self._scope}/{title}" if self._scope else title
+
+    # Nodes
+
+    def emit(
+        self,
+        op: str,
+        inputs: Sequence[str],
+        attrs: dict[str, Attr],
+        outputs: Sequence[tuple[DType, Dims]],
+        *,
+        name: str = "",
+    ) -> tuple[Value, ...]:
+        """Adds one node as it is. With a `name` of its own it belongs to no scope."""
+        title = name or self.unique(self._under(op.rpartition("::")[2]))
+        place = self.nodes if name else self._open
+        place[title] = Node(title, op, tuple(inputs), attrs)
+        values = tuple(Value(dtype, dims, name=f"{title}:{i}") for i, (dtype, dims) in enumerate(outputs))
+        for value in values:
+            self.dims[value.name] = value.dims
+        return values
+
+    def ops(
+        self,
+        op: str,
+        *inputs: Value | None,
+        outputs: int,
+        dtypes: Sequence[DType | None] = (),
+        dims: Sequence[Dims] = (),
+        **attrs: object,
+    ) -> tuple[Value, ...]:
+        """Adds a standard op with several outputs, and casts around it where its types ask for that."""
+        given = list(inputs)
+        while given and given[-1] is None:
+            given.pop()
+        casts = plan(op, self.opset, tuple(value.dtype if value is not None else None for value in given), outputs)
+        operands = [
+            value.with_(**vars_of(self._cast(value, target))) if value is not None and target is not None else value
+            for value, target in zip(given, casts.inputs, strict=True)
+        ]
+        wanted = [a or b for a, b in zip([*dtypes, *[None] * outputs], casts.outputs, strict=False)]
+        computed = [made or want for made, want in zip(casts.computed, wanted, strict=True)]
+        if None in computed:
+            raise TypeError(f"{op} needs to be told the types of its outputs")
+        shapes = [*dims, *[None] * outputs][:outputs]
+        made = self.emit(
+            op,
+            [self.ref(value) if value is not None else "" for value in operands],
+            {key: _attribute(value) for key, value in attrs.items() if value is not None},
+            list(zip(computed, shapes, strict=True)),  # type: ignore[arg-type]
+        )
+        return tuple(self._cast(value, dtype) for value, dtype in zip(made, wanted, strict=True))  # type: ignore[arg-type]
+
+    def op(
+        self, op: str, *inputs: Value | None, dtype: DType | None = None, dims: Dims | _Unset = UNSET, **attrs: object
+    ) -> Value:
+        """Adds a standard op with one output.
+
+        Its type follows from the op's schema unless that leaves it open; its shape is known here for ops that work
+        element by element, else unknown unless given.
+        """
+        if isinstance(dims, _Unset):
+            if op in _BROADCASTING:
+                dims = broadcast_dims(value.dims for value in inputs if value is not None)
+            else:
+                dims = inputs[0].dims if op in _SAME_SHAPE and inputs and inputs[0] is not None else None
+        return self.ops(op, *inputs, outputs=1, dtypes=[dtype], dims=[dims], **attrs)[0]
+
+    def _cast(self, value: Value, dtype: DType) -> Value:
+        if value.dtype == dtype:
+            return value
+        return self.emit("Cast", [self.ref(value)], {"to": dtype}, [(dtype, value.dims)])[0]
+
+    # Constants and sizes
+
+    def ref(self, value: Value) -> str:
+        """The name of a value, after adding the nodes that make it if nobody needed it so far."""
+        if value.name:
+            return value.name
+        if value.tensor is not None:
+            return self._constant(value.tensor).name
+        if value.entries is None:
+            raise GraphError(self._scope, "expected a value of the graph under construction, got one without a name")
+        return self._sizes(value.dtype, value.entries, scalar=value.rank == 0).name
+
+    def title(self, tensor: Tensor, name: str) -> None:
+        """Says how the Constant of `tensor` is to be called, if one is ever needed."""
+        self._kept.append(tensor)
+        self._titles.setdefault(id(tensor), name)
+
+    def _constant(self, tensor: Tensor) -> Value:
+        key = self._identity(tensor)
+        if key not in self._shared:
+            title = self._titles.get(id(tensor), "")
+            name = title if title and title not in self._taken else self.unique(title or self._under("constant"))
+            self._taken.add(name)
+            (self._shared[key],) = self.emit("Constant", [], {"value": tensor}, [(tensor.dtype, tensor.shape)], name=name)
+            self._kept.append(tensor)
+        return self._shared[key]
+
+    def _identity(self, tensor: Tensor) -> object:
+        """What two tensors have in common that are one constant."""
+        if tensor.dtype.is_plain and tensor.nbytes <= SHARED_BYTES:
+            return (tensor.dtype.name, tensor.shape, tensor.tobytes())
+        if isinstance(tensor, Transposed):
+            return ("transposed", tensor.perm, self._identity(tensor.base))
+        if isinstance(tensor, Reshaped):
+            return ("reshaped", tensor.shape, self._identity(tensor.base))
+        return id(tensor)
+
+    def provide(self, value: Value) -> None:
+        """Notes that the sizes of a value that is there are what the symbols in its shape stand for."""
+        for axis, dim in enumerate(value.dims or ()):
+            if isinstance(dim, str) and dim not in self._providers and len(terms(dim)) == 1 and "*" not in dim:
+                self._providers[dim] = (value.name, axis)
+
+    def can_make(self, entries: Sequence[Dim]) -> bool:
+        """Whether every symbol in `entries` is the size of some value."""
+        return all(self._can_make(entry) for entry in entries)
+
+    def _can_make(self, dim: Dim) -> bool:
+        if dim is None:
+            return False
+        for names, _ in terms(dim):
+            for name in names:
+                if name not in self._providers:
+                    parts = quotient(name)
+                    if parts is None or not self._can_make(parts[0]):
+                        return False
+        return True
+
+    def _sizes(self, dtype: DType, entries: tuple[Dim, ...], *, scalar: bool) -> Value:
+        """A vector (or a scalar) of known sizes."""
+        key = (dtype.name, entries, scalar)
+        if key in self._shared:
+            return self._shared[key]
+        if all(isinstance(entry, int) for entry in entries):
+            value = self._constant(_integers(dtype, entries, scalar))
+        elif dtype != INT64:
+            value = self._lasting("Cast", [self._sizes(INT64, entries, scalar=scalar)], dtype, scalar, len(entries), to=dtype)
+        elif scalar:
+            first = self._constant(_integers(INT64, (0,), False))
+            value = self._lasting("Squeeze", [self._sizes(INT64, entries, scalar=False), first], INT64, True, 1)
+        else:
+            value = self._vector(entries)
+        self._shared[key] = value
+        return value
+
+    def _vector(self, entries: tuple[Dim, ...]) -> Value:
+        pieces: list[Value] = []
+        at = 0
+        while at < len(entries):
+            count = self._run(entries, at)
+            piece = entries[at : at + count]
+            if isinstance(piece[0], int):
+                pieces.append(self._constant(_integers(INT64, piece, False)))
+            elif piece[0] in self._providers:
+                pieces.append(self._read(self._providers[piece[0]], count))  # type: ignore[index]
+            else:
+                pieces.append(self._polynomial(piece[0]))  # type: ignore[arg-type]
+            at += count
+        if len(pieces) == 1:
+            return pieces[0]
+        return self._lasting("Concat", pieces, INT64, False, len(entries), axis=0)
+
+    def _run(self, entries: tuple[Dim, ...], start: int) -> int:
+        """How many entries from `start` on come from one place: numbers, or neighbouring sizes of one value."""
+        first = entries[start]
+        place = self._providers.get(first) if isinstance(first, str) else None
+        count = 1
+        while start + count < len(entries):
+            entry = entries[start + count]
+            if isinstance(first, int) and isinstance(entry, int):
+                count += 1
+            elif place and isinstance(entry, str) and self._providers.get(entry) == (place[0], place[1] + count):
+                count += 1
+            else:
+                break
+        return count
+
+    def _read(self, place: tuple[str, int], count: int) -> Value:
+        """Sizes of a value: [count]."""
+        source, axis = place
+        key = ("size", source, axis, count)
+        if key not in self._shared:
+            rank = len(self.dims.get(source) or ())
+            if self.opset >= 15:
+                span: dict[str, Attr] = {"start": axis, "end": axis + count} if count != rank else {}
+                self._shared[key] = self._lasting_named(source, "Shape", [source], count, span)
+            else:
+                whole = self._read_whole(source, rank)
+                if count == rank:
+                    return whole
+                ends = [self.ref(Value.of_entries(INT64, [end])) for end in (axis, axis + count)]
+                self._shared[key] = self._lasting_named(source, "Slice", [whole.name, *ends], count, {})
+        return self._shared[key]
+
+    def _read_whole(self, source: str, rank: int) -> Value:
+        key = ("size", source)
+        if key not in self._shared:
+            self._shared[key] = self._lasting_named(source, "Shape", [source], rank, {})
+        return self._shared[key]
+
+    def _polynomial(self, dim: str) -> Value:
+        key = ("polynomial", dim)
+        if key in self._shared:
+            return self._shared[key]
+        parts = quotient(dim)
+        if parts is not None:
+            below = self._constant(_integers(INT64, (parts[1],), False))
+            value = self._lasting("Div", [self._vector((parts[0],)), below], INT64, False, 1)
+        else:
+            value = self._sum(dim)
+        self._shared[key] = value
+        return value
+
+    def _sum(self, dim: str) -> Value:
+        total: Value | None = None
+        for names, coefficient in terms(dim):
+            factors = [self._vector((name,)) for name in names]
+            if coefficient != 1 or not factors:
+                factors.append(self._constant(_integers(INT64, (coefficient,), False)))
+            term = factors[0]
+            for factor in factors[1:]:
+                term = self._lasting("Mul", [term, factor], INT64, False, 1)
+            total = term if total is None else self._lasting("Add", [total, term], INT64, False, 1)
+        assert total is not None
+        return total
+
+    def _lasting(
+        self, op: str, inputs: Sequence[Value], dtype: DType, scalar: bool, count: int, **attrs: Attr
+    ) -> Value:
+        """A node that outlives the scope, of a vector or scalar."""
+        name = self.unique(self._under("shape"))
+        dims: Dims = () if scalar else (count,)
+        return self.emit(op, [value.name for value in inputs], attrs, [(dtype, dims)], name=name)[0]
+
+    def _lasting_named(self, source: str, op: str, inputs: Sequence[str], count: int, attrs: dict[str, Attr]) -> Value:
+        name = self.unique(f"{source.rpartition(':')[0]}/{op.lower()}")
+        return self.emit(op, inputs, attrs, [(INT64, (count,))], name=name)[0]
+
+    def graph(self, outputs: dict[str, str]) -> Graph:
+        """The graph as far as it has come."""
+        return Graph(dict(self.nodes), outputs=outputs, dialect="onnx")
+
+
+def _integers(dtype: DType, entries: Sequence[Dim], scalar: bool) -> Tensor:
+    import numpy as np
+
+    array = np.array(entries, dtype.numpy())
+    return ArrayTensor(array.reshape(()) if scalar else array, dtype)
+
+
+def _renamed(value: str, names: dict[str, str]) -> str:
+    node, colon, index = value.rpartition(":")
+    return f"{names[node]}{colon}{index}" if node in names else value
+
+
+def _attribute(value: object) -> Attr:
+    """A Python value as an attribute: truths are integers in ONNX."""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, (list, tuple, range)):
+        items = [_attribute(item) for item in value]
+        kinds = {bytes: "bytes", int: "int", float: "float"}
+        if any(isinstance(item, float) for item in items):
+            items = [float(item) for item in items]  # type: ignore[arg-type]
+        return AttrList(kinds[type(items[0])] if items else "int", tuple(items))
+    return value  # type: ignore[return-value]
+
+
+__all__ = ["UNSET", "Emitter", "math"]

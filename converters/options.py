@@ -1,0 +1,29 @@
+"""What a conversion is asked to do."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+Path = str | os.PathLike[str]
+
+@dataclass(slots=True)
+class Options:
+    """What a conversion was asked to do; the command line and `tensorferry.convert` say it in their own ways."""
+
+    graph: Path | None = None
+    to: str | None = None
+    inputs: Sequence[str] | None = None
+    outputs: Sequence[str] | None = None
+    signature: str | None = None
+    rename: Mapping[str, str] = field(default_factory=dict)
+    ema: str | None = None
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    dtype: str | None = None
+    max_shard_size: int | None = None
+    opset: int | None = None
+    verify: bool = False
+    dry_run: bool = False
+    force: bool = False
