@@ -1,32 +1,24 @@
-"""Plan and write graphs: bound to their variables' values, frozen, and lowered if ONNX is wanted.
+"""Plan and write graphs.
 
-(select -> average -> rename) -> bind -> freeze -> GraphDef
-                                               `-> simplify -> lower -> ONNX
+select -> average -> rename -> bind -> freeze -> GraphDef            (`freeze_model`)
+                                          `-> simplify -> lower -> ONNX
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tensorferry.formats.atomic import OutputSet
-from tensorferry.formats.errors import UsageError, listing
-from tensorferry.formats.tensor import Tensor
+from tensorferry.formats.errors import listing
 
-from .bind import bind
-from .freeze import freeze, variables_of
-from .interface import choose_outputs, choose_signature, needed_inputs, value_info
-from .ir import Graph, Model, ValueInfo, value_name
+from .freeze_model import Frozen, freeze_model
+from .ir import Graph, Model, node_name
 from .load import load_model
-from .names import Entry, select_names
 from .options import Options, Path
-from .prune import cut, prune
-from .report import Checked, Report, info_text, saver_renames
-
-if TYPE_CHECKING:
-    import numpy as np
+from .report import Checked, Report
 
 DEFAULT_OPSET = 18
 
@@ -35,18 +27,8 @@ def plan_graph(source: Path, target: str, options: Options, report: Report) -> G
     """Freezes the graph at `source` and, for ONNX, lowers it; accounts for it in `report`."""
     frozen = freeze_model(load_model(source, graph=options.graph), options, report)
     if target == "onnx":
-        return lower_frozen(frozen, options, report)
-    report.nodes = (len(frozen.model.graph), len(frozen.graph))
+        return _lower(frozen, options, report)
     return GraphDefJob(frozen, text=target == "pbtxt")
-
-
-def run_model(model: Model, options: Options, feeds: Mapping[str, np.ndarray[Any, Any]]) -> dict[str, Any]:
-    """The outputs of a model's own graph, its variables taken from its checkpoint, by the reference evaluator."""
-    from .verify import run_graph
-
-    outputs = _outputs(model, options)
-    values = _bind(model, outputs, options, Report("", "", ""))
-    return run_graph(model.graph, outputs, dict(feeds), values)
 
 
 def onnx_model(model: Model, options: Options) -> Any:
@@ -54,84 +36,8 @@ def onnx_model(model: Model, options: Options) -> Any:
     from .to_onnx import to_model_proto
 
     report = Report(model.path, "", "onnx")
-    job = lower_frozen(freeze_model(model, options, report), options, report)
+    job = _lower(freeze_model(model, options, report), options, report)
     return to_model_proto(job.lowered, job.opset, job.metadata)
-
-
-@dataclass(slots=True)
-class Frozen:
-    """A frozen graph beside the model that it was made from. `outputs`: public name -> value."""
-
-    model: Model
-    graph: Graph
-    values: Mapping[str, Tensor]
-    inputs: Sequence[ValueInfo]
-    outputs: Mapping[str, str]
-
-
-def freeze_model(model: Model, options: Options, report: Report) -> Frozen:
-    """Binds the variables that the outputs need, and freezes; cuts at `options.inputs`."""
-    outputs = _outputs(model, options)
-    graph = model.graph
-    if options.inputs:
-        # Before anything is bound: what lies beyond the cut needs no values.
-        graph = cut(graph, options.inputs)
-        model = Model(graph, model.path, model.signatures, model.tensors, model.saver, model.collections, model.version)
-    values = _bind(model, outputs, options, report)
-    frozen = freeze(graph, list(outputs.values()), values)
-    inputs = needed_inputs(frozen)
-    if options.inputs:
-        unused = [name for name in map(value_name, options.inputs) if name not in {info.value for info in inputs}]
-        if unused:
-            report.notes.append(f"inputs that the outputs do not need: {listing(unused)}")
-    report.inputs = {info.value: info_text(info) for info in inputs}
-    report.outputs = {name: _output_text(graph, name, value) for name, value in outputs.items()}
-    return Frozen(model, frozen, values, inputs, outputs)
-
-
-def lower_frozen(frozen: Frozen, options: Options, report: Report) -> OnnxJob:
-    """Folds what does not depend on the inputs, and lowers to ONNX."""
-    raise NotImplementedError
-
-
-def _outputs(model: Model, options: Options) -> dict[str, str]:
-    signature = None if options.outputs else choose_signature(model, options.signature)
-    return choose_outputs(model, options.outputs, signature)
-
-
-def _output_text(graph: Graph, name: str, value: str) -> str:
-    return info_text(value_info(graph, value)) + (f" ({value})" if name != value else "")
-
-
-def _bind(model: Model, outputs: Mapping[str, str], options: Options, report: Report) -> dict[str, Tensor]:
-    """The value of each variable that the outputs need, by node name; accounts for it in the report."""
-    variables = variables_of(prune(model.graph, list(outputs.values())))
-    if model.tensors is None:
-        if variables:
-            problem = f"expected a checkpoint for the graph's variables ({listing(variables)}), got a graph only"
-            raise UsageError(model.path, problem)
-        given = {
-            "--ema": options.ema,
-            "--rename": options.rename,
-            "--include": options.include,
-            "--exclude": options.exclude,
-        }
-        idle = [name for name, value in given.items() if value]
-        if idle:
-            raise UsageError(listing(idle), f"expected a checkpoint to go with it, got a graph only: {model.path}")
-        return {}
-    selection = select_names(
-        model.tensors, include=options.include, exclude=options.exclude, ema=options.ema, rename=options.rename
-    )
-    bound = bind(variables, selection, model.saver)
-    used = {entry.source for entry in bound.values()}
-    report.keep(Entry(name, entry.source, entry.tensor, entry.averaged) for name, entry in bound.items())
-    report.take(selection)
-    report.renamed = {old: new for old, new in report.renamed.items() if new in bound} | saver_renames(bound, selection)
-    report.unaveraged = [name for name in report.unaveraged if name in used]
-    spare = [entry.source for entry in selection.entries.values() if entry.source not in used]
-    report.dropped |= dict.fromkeys(spare, "not needed for the outputs")
-    return {name: entry.tensor for name, entry in bound.items()}
 
 
 @dataclass(slots=True)
@@ -159,6 +65,69 @@ class GraphDefJob:
 
         frozen = self.frozen
         written = load_model(next(iter(parts.values()))).graph
-        feeds = random_feeds(frozen.inputs)
-        expected = run_graph(frozen.model.graph, frozen.outputs, feeds, frozen.values)
+        feeds = random_feeds(list(frozen.inputs.values()))
+        expected = run_graph(frozen.source, frozen.outputs, feeds, frozen.values)
         return compare_outputs(expected, run_graph(written, frozen.outputs, feeds, {}))
+
+
+@dataclass(slots=True)
+class OnnxJob:
+    """A lowered graph on its way into an ONNX model. `inputs`: public name -> value of the frozen graph."""
+
+    frozen: Frozen
+    lowered: Graph
+    opset: int
+    metadata: Mapping[str, str]
+    inputs: Mapping[str, str]
+
+    def destinations(self, path: str) -> list[str]:
+        """The model. Weights beside it come only with one that is too large for a single message."""
+        return [path]
+
+    def write(self, files: OutputSet, path: str, report: Report) -> None:
+        """Streams the weights behind the model's message."""
+        from tensorferry.formats.onnx_file import write_onnx
+
+        from .to_onnx import to_onnx_model
+
+        model, weights = to_onnx_model(self.lowered, self.opset, self.metadata)
+        written = write_onnx(path, model, weights, files=files)
+        if len(written) > 1:
+            report.notes.append(f"weights in {os.path.basename(written[0])}")
+
+    def verify(self, parts: Mapping[str, str]) -> list[Checked]:
+        """Runs the model that was written, and evaluates the source's graph, on the same random inputs."""
+        from .verify import compare_outputs, random_feeds, run_graph, run_onnx
+
+        frozen = self.frozen
+        feeds = random_feeds([frozen.inputs[name] for name in self.inputs])
+        expected = run_graph(frozen.source, frozen.outputs, feeds, frozen.values)
+        public = {name: feeds[value] for name, value in self.inputs.items()}
+        return compare_outputs(expected, run_onnx(parts, public))
+
+
+def _lower(frozen: Frozen, options: Options, report: Report) -> OnnxJob:
+    """Folds what does not depend on the inputs, and lowers to ONNX."""
+    from tensorferry import __version__
+
+    from .lowering import lower
+    from .simplify import simplify
+
+    opset = DEFAULT_OPSET if options.opset is None else options.opset
+    asked = {node_name(value) for value in options.inputs or ()}
+    fixed = [n.name for n in frozen.graph if n.op == "PlaceholderWithDefault" and n.name not in asked]
+    graph = simplify(frozen.graph, list(frozen.outputs.values()), keep=[n for n in asked if n in frozen.graph.nodes])
+    inputs = {name: info.value for name, info in frozen.inputs.items() if node_name(info.value) in graph.nodes}
+    inputs = {name: value for name, value in inputs.items() if node_name(value) not in fixed}
+    lowered = lower(graph, inputs, frozen.outputs, opset=opset)
+    if fixed:
+        report.notes.append(f"fixed at their defaults: {listing(fixed)}")
+    report.inputs = {name: text for name, text in report.inputs.items() if name in inputs}
+    report.nodes = (report.nodes[0] if report.nodes else 0, sum(_computes(node.op) for node in lowered))
+    report.format = f"onnx, opset {opset}"
+    source = os.path.basename(os.path.normpath(report.source)) if report.source else ""
+    return OnnxJob(frozen, lowered, opset, {"producer": f"tensorferry {__version__}", "source": source}, inputs)
+
+
+def _computes(op: str) -> bool:
+    return op not in ("Input", "Constant", "Output")

@@ -43,9 +43,9 @@ def plan_weights(source: Path, target: str, options: Options, report: Report) ->
     else:
         from tensorferry.formats.safetensors_file import refuse_unstorable
     refuse_unstorable(tensors)
-    shards = [tensors]
+    shards: list[Mapping[str, Tensor]] = [tensors]
     if options.max_shard_size is not None and sum(t.nbytes for t in tensors.values()) > options.max_shard_size:
-        shards = plan_shards(tensors, options.max_shard_size)
+        shards = list(plan_shards(tensors, options.max_shard_size))
         report.notes.append(f"divided into {plural(len(shards), 'file')}")
     return WeightsJob(target, tensors, shards, os.path.basename(os.path.normpath(source)))
 
@@ -96,11 +96,8 @@ class WeightsJob:
 
     def verify(self, parts: Mapping[str, str]) -> list[Checked]:
         """Reads every tensor back and compares it bit for bit."""
-        from .load import read_npz, read_safetensors
-
-        read = read_npz if self.target == "npz" else read_safetensors
         found: dict[str, Tensor] = {}
         for destination, part in parts.items():
             if not destination.endswith(".json"):
-                found |= read(part)
+                found |= load_checkpoint(part)
         return verify_tensors(self.tensors, found)

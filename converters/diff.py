@@ -99,7 +99,9 @@ def _diff_values(name: str, a: Tensor, b: Tensor, rtol: float, atol: float) -> D
         return Difference(name, f"{int((x != y).sum())} of {a.size} differ", 1.0)
     wide = np.complex128 if a.dtype.kind == "complex" else np.float64
     with np.errstate(invalid="ignore", over="ignore"):
-        equal = np.asarray(x == y) | (np.asarray(x != x) & np.asarray(y != y))
+        equal = np.asarray(x == y) | (
+            np.isnan(x) & np.isnan(y) if a.dtype.is_floating or a.dtype.kind == "complex" else False
+        )
         gap = np.where(equal, 0.0, np.abs(x.astype(wide) - y.astype(wide)))
         within = equal | (gap <= atol + rtol * np.abs(y.astype(wide)))
     count = int((~within).sum())

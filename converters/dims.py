@@ -22,7 +22,8 @@ Terms: TypeAlias = "tuple[tuple[tuple[str, ...], int], ...]"
 """A polynomial: (names in order, coefficient) for each term, in order; () is zero."""
 
 MAX_TERMS = 16
-"""Longer polynomials are given up as unknown."""
+MAX_LENGTH = 200
+"""Polynomials of more terms, or of a longer text, are given up as unknown."""
 
 
 def symbol(name: str) -> str:
@@ -75,7 +76,7 @@ def _spelled(found: dict[tuple[str, ...], int]) -> Dim:
     for names, coefficient in left:
         size = [str(abs(coefficient))] if abs(coefficient) != 1 or not names else []
         text += ("-" if coefficient < 0 else "+" if text else "") + "*".join([*size, *names])
-    return text
+    return text if len(text) <= MAX_LENGTH else None
 
 
 def add(*dims: Dim) -> Dim:
@@ -146,7 +147,9 @@ def floor_divide(a: Dim, b: int) -> Dim:
         return a // b
     whole = _spelled({names: value // b for names, value in terms(a)})
     rest = _spelled({names: value % b for names, value in terms(a)})
-    return whole if isinstance(rest, int) else add(whole, f"(({rest})//{b})")
+    if rest is None or isinstance(rest, int):
+        return None if rest is None else whole
+    return add(whole, f"(({rest})//{b})")
 
 
 def ceil_divide(a: Dim, b: int) -> Dim:
@@ -180,7 +183,7 @@ def broadcast(a: Dim, b: Dim) -> Dim:
     """The size that `a` and `b` broadcast to."""
     if a == 1:
         return b
-    if b == 1 or a == b:
+    if b in (1, a):
         return a
     if isinstance(a, int):
         return a

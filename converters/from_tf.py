@@ -7,6 +7,7 @@ graph's versions, and any field that is newer than our .proto files.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from tensorferry.formats.errors import FormatError
@@ -79,9 +80,14 @@ def _node_residue(node_def: Any) -> bytes:
 
 
 def _has_unknown(message: Any) -> bool:
+    return len(_unknown_field_set()(message)) > 0
+
+
+@cache
+def _unknown_field_set() -> Any:
     from google.protobuf.unknown_fields import UnknownFieldSet
 
-    return len(UnknownFieldSet(message)) > 0
+    return UnknownFieldSet
 
 
 def _shallow(message: Any, *fields: str) -> Any:
@@ -113,28 +119,55 @@ def _without(message: Any, *fields: str) -> bytes:
 def from_attr_value(value: Any, where: str = "") -> Attr:
     """The IR of one AttrValue; `where` names the node in messages."""
     kind = value.WhichOneof("value")
+    if _exceeds_ir(value, kind):
+        return Opaque(value.SerializeToString(deterministic=True))
     return _READERS[kind](value, where)
+
+
+def _exceeds_ir(value: Any, kind: str | None) -> bool:
+    """Whether a value holds what the IR has no place for.
+
+    That is fields newer than our .proto files, tensors of unknown shape, sizes of an unknown rank, lists of two kinds.
+    """
+    if _has_unknown(value):
+        return True
+    if kind == "shape":
+        return _is_odd_shape(value.shape)
+    if kind == "func":
+        return _has_unknown(value.func)
+    if kind == "tensor":
+        return _is_shapeless(value.tensor)
+    if kind == "list":
+        listed = value.list
+        return (
+            _has_unknown(listed)
+            or len(listed.ListFields()) > 1
+            or any(map(_is_odd_shape, listed.shape))
+            or any(map(_has_unknown, listed.func))
+            or any(map(_is_shapeless, listed.tensor))
+        )
+    return False
+
+
+def _is_odd_shape(shape: Any) -> bool:
+    return bool(shape.unknown_rank and shape.dim) or _has_unknown(shape) or any(map(_has_unknown, shape.dim))
+
+
+def _is_shapeless(tensor: Any) -> bool:
+    return bool(tensor.tensor_shape.unknown_rank or any(dim.size < 0 for dim in tensor.tensor_shape.dim))
 
 
 def _scalar(field: str) -> Callable[[Any, str], Attr]:
     return lambda value, where: getattr(value, field)
 
 
-def _nothing(value: Any, where: str) -> Attr:
-    return Opaque(value.SerializeToString()) if _has_unknown(value) else None
-
-
 def _list(value: Any, where: str) -> Attr:
-    filled = [kind for kind, field in LIST_FIELDS.items() if len(getattr(value.list, field))]
-    if not filled:
-        return AttrList()
-    if len(filled) > 1:
-        return Opaque(value.SerializeToString(deterministic=True))
-    kind = filled[0]
-    items = getattr(value.list, LIST_FIELDS[kind])
-    if kind in _ITEMS:
-        return AttrList(kind, tuple(_ITEMS[kind](item, where) for item in items))
-    return AttrList(kind, tuple(items))
+    for kind, field in LIST_FIELDS.items():
+        items = getattr(value.list, field)
+        if len(items):
+            read = _ITEMS.get(kind)
+            return AttrList(kind, tuple(items) if read is None else tuple(read(item, where) for item in items))
+    return AttrList()
 
 
 def from_shape(proto: Any) -> Shape:
@@ -152,32 +185,20 @@ def _func(proto: Any, where: str) -> Attr:
 _ITEMS: dict[str, Callable[[Any, str], Attr]] = {
     "dtype": lambda number, _: dtype_of_number(number),
     "shape": lambda proto, _: from_shape(proto),
-    "tensor": lambda proto, where: _tensor(proto, where),
+    "tensor": ProtoTensor,
     "func": _func,
 }
 
 
-def _tensor(proto: Any, where: str) -> Attr:
-    if proto.tensor_shape.unknown_rank or any(dim.size < 0 for dim in proto.tensor_shape.dim):
-        return Opaque(_attr_value(tensor=proto).SerializeToString(deterministic=True))
-    return ProtoTensor(proto, where)
-
-
-def _attr_value(**fields: Any) -> Any:
-    from tensorferry.formats import protos
-
-    return protos.message_class("AttrValue")(**fields)
-
-
 _READERS: dict[str | None, Callable[[Any, str], Attr]] = {
-    None: _nothing,
+    None: lambda value, where: None,
     "s": _scalar("s"),
     "i": _scalar("i"),
     "f": _scalar("f"),
     "b": _scalar("b"),
     "type": lambda value, where: dtype_of_number(value.type),
     "shape": lambda value, where: from_shape(value.shape),
-    "tensor": lambda value, where: _tensor(value.tensor, where),
+    "tensor": lambda value, where: ProtoTensor(value.tensor, where),
     "list": _list,
     "func": lambda value, where: _func(value.func, where),
     "placeholder": lambda value, where: Placeholder(value.placeholder),

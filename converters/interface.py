@@ -18,18 +18,19 @@ from tensorferry.formats.errors import GraphError, UsageError, listing
 
 from .freeze import VARIABLES
 from .ir import Graph, Model, Node, Shape, Signature, ValueInfo, node_name, value_name
-from .op_registry import attr_value, op_defs, output_dtypes
 from .names import near_names
+from .op_registry import attr_value, op_defs, output_dtypes
 
 PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
 
 DEFAULT_SIGNATURE = "serving_default"
 
-_STATE = (  # what comes after these is upkeep
+_STATE = (
     "Assign", "AssignAdd", "AssignSub", "AssignVariableOp", "AssignAddVariableOp", "AssignSubVariableOp", "SaveV2",
-    "Save", "SaveSlices", "RestoreV2", "Restore", "RestoreSlice", "MergeV2Checkpoints", "ShardedFilename", "WriteFile", "IsVariableInitialized",
-    "VarIsInitializedOp",
+    "Save", "SaveSlices", "RestoreV2", "Restore", "RestoreSlice", "MergeV2Checkpoints", "ShardedFilename", "WriteFile",
+    "IsVariableInitialized", "VarIsInitializedOp",
 )  # fmt: skip
+"""What comes after these is upkeep."""
 _NOT_RESULTS = ("Assert", "DestroyResourceOp", "NoOp", "Print", "PrintV2", "ReadVariableOp", *VARIABLES, *PLACEHOLDERS)
 _PLUMBING = ("ReadVariableOp", "Switch", "RefSwitch", *VARIABLES, *PLACEHOLDERS)
 """What an Identity that nobody reads is not the result of: reads of variables, and the pivots of conditionals."""

@@ -225,7 +225,7 @@ class Signature:
 class Model:
     """A graph with all that was found beside it.
 
-    `saver` tells, for each variable's node, the name under which the graph's own Saver keeps its value in a checkpoint.
+    `restore_op` is the node by which the graph's own Saver restores its variables (see `saver_table`).
     `collections` lists the variables that TensorFlow put into each collection (variables, trainable_variables, ...),
     `version` is the TensorFlow that wrote it, where the file says so.
     """
@@ -234,7 +234,7 @@ class Model:
     path: str = ""
     signatures: dict[str, Signature] = field(default_factory=dict)
     tensors: Mapping[str, Tensor] | None = None
-    saver: dict[str, str] = field(default_factory=dict)
+    restore_op: str = ""
     collections: dict[str, tuple[str, ...]] = field(default_factory=dict)
     version: str = ""
 

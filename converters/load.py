@@ -19,7 +19,6 @@ from tensorferry.formats.tensor_proto import dtype_of_number
 
 from .from_tf import from_graph_def, from_shape
 from .ir import Graph, Model, Signature, ValueInfo
-from .saver_table import saver_table
 
 Path = str | os.PathLike[str]
 
@@ -133,7 +132,7 @@ def _read_meta_graph(path: str) -> Model:
         graph=graph,
         path=path,
         signatures={name: _signature(name, meta.signature_def[name]) for name in sorted(meta.signature_def)},
-        saver=saver_table(graph, meta.saver_def.restore_op_name),
+        restore_op=meta.saver_def.restore_op_name,
         collections=_collections(meta, path),
         version=meta.meta_info_def.tensorflow_version,
     )

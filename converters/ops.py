@@ -11,7 +11,7 @@ Each family of ops keeps a table of its own; `OpTable.merged` joins them, and a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeGuard, TypeVar
 
 from tensorferry.formats.dtype import DType
 from tensorferry.formats.errors import GraphError, UnsupportedError, listing
@@ -94,20 +94,24 @@ class OpNode:
 
     def _get(self, name: str, kind: type[_Kind]) -> _Kind:
         value = attr_value(self.node, name)
-        # A bool is an int to Python, not to a graph.
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        if not _is_a(value, kind):
             raise self._error(name, kind.__name__.lower(), value)
         return value
 
     def _list(self, name: str, kind: type[_Kind]) -> tuple[_Kind, ...]:
         value = self._get(name, AttrList)
-        if not all(isinstance(item, kind) for item in value.items):
+        if not all(_is_a(item, kind) for item in value.items):
             raise self._error(name, f"list of {kind.__name__.lower()}", value)
         return value.items  # type: ignore[return-value]
 
     def _error(self, name: str, wanted: str, got: Attr) -> GraphError:
         found = "none" if got is None else repr(got)[:80]
         return GraphError(self.name, f"expected {self.op}'s attribute {name!r} to be a {wanted}, got {found}")
+
+
+def _is_a(value: Attr, kind: type[_Kind]) -> TypeGuard[_Kind]:
+    """Whether a value is of a kind. A bool is an int to Python, not to a graph."""
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 
 class OpTable(Generic[Handler]):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 Path = str | os.PathLike[str]
 
+
 @dataclass(slots=True)
 class Options:
     """What a conversion was asked to do; the command line and `tensorferry.convert` say it in their own ways."""

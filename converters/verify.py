@@ -1,15 +1,16 @@
 """Verify: what was written computes what was read.
 
     weights   every tensor is read back and compared byte by byte with its source
-    graphs    the source's graph, with the variables as they were bound, runs in the reference evaluator; the result, read
-              back from the file, runs there too (GraphDef) or in onnxruntime (ONNX; the onnx package's own evaluator where
-              onnxruntime is not installed); both get the same random inputs
+    graphs    the source's graph, with the variables as they were bound, runs in the reference evaluator; the result,
+              read back from the file, runs there too (GraphDef) or in onnxruntime (ONNX; the onnx package's own
+              evaluator where onnxruntime is not installed); both get the same random inputs
 
 Floating-point outputs agree within rtol 1e-3 and atol 1e-5; all others are equal.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +52,26 @@ def run_graph(graph: Graph, outputs: Mapping[str, str], feeds: Arrays, values: M
     return {name: found[value] for name, value in outputs.items()}
 
 
-def run_onnx(path: str, feeds: Arrays) -> Arrays:
-    """The outputs of the ONNX model at `path`."""
+def run_onnx(parts: Mapping[str, str], feeds: Arrays) -> Arrays:
+    """The outputs of an ONNX model; `parts` tells where the bytes of its files are for now, the model's last."""
+    if len(parts) == 1:
+        return _run_onnx(next(iter(parts.values())), feeds)
+    # A model finds the weights beside it by their name, so the files bear their own names for a while.
+    import tempfile
+
+    folder = os.path.dirname(os.path.abspath(next(iter(parts.values()))))
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".tensorferry-") as room:
+        named = {os.path.join(room, os.path.basename(destination)): part for destination, part in parts.items()}
+        try:
+            for name, part in named.items():
+                os.rename(part, name)
+            return _run_onnx(list(named)[-1], feeds)
+        finally:
+            for name, part in named.items():
+                os.rename(name, part)
+
+
+def _run_onnx(path: str, feeds: Arrays) -> Arrays:
     try:
         import onnxruntime
     except ModuleNotFoundError:
@@ -79,7 +98,8 @@ def compare_outputs(expected: Arrays, found: Arrays) -> list[Checked]:
         if difference is None:
             checks.append(Checked(name, _largest(a, b), equal=True))
         else:
-            checks.append(Checked(name, float("nan") if difference.largest is None else difference.largest, equal=False))
+            largest = float("nan") if difference.largest is None else difference.largest
+            checks.append(Checked(name, largest, equal=False))
     return checks
 
 
@@ -96,7 +116,7 @@ def random_feeds(inputs: Sequence[ValueInfo], *, seed: int = 0) -> Arrays:
     feeds: Arrays = {}
     for info in inputs:
         if info.shape.dims is None or info.dtype is None:
-            raise UnsupportedError(info.value, "expected an input of known type and rank to make up values for, got none")
+            raise UnsupportedError(info.value, "expected an input of known type and rank, to make up values for it")
         shape = [size if size >= 0 else (2 if axis == 0 else 3) for axis, size in enumerate(info.shape.dims)]
         feeds[info.value] = _random(random, shape, info.dtype, info.value)
     return feeds

@@ -1,61 +1,57 @@
 """Atomic outputs: a destination holds the old file, the whole new one, or none; never a part of one.
 
-    DIR/NAME                                   the destination
-    DIR/.NAME.0123abcd.tensorferry-part        what is written first, under the process's umask
+    DIR/NAME                                      the destination
+    DIR/.NAME.0123abcd.tensorferry-part/NAME      what is written first, under the process's umask
 
 The part is written, flushed, synced and then put in the destination's place. Without `force` it is linked there, so
 that a file which appeared in the meantime is kept (where a filesystem has no hard links: looked for, then renamed);
 with `force` it is renamed over the old one. A destination that is a symbolic link is replaced, not followed: the file
 behind it may be shared, as in a cache. Any exception removes the parts.
 
-A part belongs to its writer as long as the writer holds a lock on it (flock), which ends with the process. So the next
-run for the same destination removes what a killed one left, and no other file. Where the system has no flock, open
-files can't be removed anyhow.
+Several files that belong together share the folder of parts, each under its own name. So they can be read, references
+among them included, before they are published (`parts`). That happens in the order in which they were opened: open
+the one that refers to the others last. When it replaces an older one, the older goes first of all: a kill in the
+middle of that leaves a set without its index, which nobody takes for a whole one.
 
-Several files that belong together are published in the order in which they were opened: open the one that refers to the
-others last. When it replaces an older one, the older goes first of all: a kill in the middle of that leaves a set
-without its index, which nobody takes for a whole one.
+What a killed run leaves, the next run that writes the same destination removes (see `parts`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
-import re
-import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from .binary import Path
 from .errors import DestinationError
-
-try:
-    import fcntl
-except ImportError:  # a system without flock
-    fcntl = None  # type: ignore[assignment]
+from .parts import Part, create, exists, make_folder, reported, sweep, sync_directory
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-SUFFIX = ".tensorferry-part"
 
-_LONGEST = 150
-"""Bytes of the destination's name that fit into the part's, where names end at 255."""
+@contextmanager
+def output(path: Path, force: bool = False, files: OutputSet | None = None) -> Iterator[BinaryIO]:
+    """A binary file to write, which becomes `path` when the block ends and vanishes when it raises.
+
+    Given `files`, it is one of theirs and waits for them. DestinationError as for `check_destination`, and when
+    writing fails (disk full, no permission, ...).
+    """
+    with outputs(force, files) as chosen:
+        yield chosen.open(path)
 
 
 @contextmanager
-def output(path: Path, force: bool = False) -> Iterator[BinaryIO]:
-    """A binary file to write, which becomes `path` when the block ends and vanishes when it raises.
-
-    DestinationError as for `check_destination`, and when writing fails (disk full, no permission, ...).
-    """
-    with OutputSet(force) as files:
-        yield files.open(path)
+def outputs(force: bool = False, files: OutputSet | None = None) -> Iterator[OutputSet]:
+    """`files`, which their owner publishes; or, given None, a set that is published when the block ends."""
+    if files is not None:
+        yield files
+        return
+    with OutputSet(force) as own:
+        yield own
 
 
 class OutputSet:
@@ -63,7 +59,8 @@ class OutputSet:
 
     def __init__(self, force: bool = False) -> None:
         self._force = force
-        self._parts: list[_Part] = []
+        self._parts: list[Part] = []
+        self._folders: dict[str, str] = {}
 
     def open(self, path: Path) -> BinaryIO:
         """A new file that becomes `path`; the caller writes and leaves it open. DestinationError as for `output`."""
@@ -71,10 +68,23 @@ class OutputSet:
         check_destination(path, self._force)
         if any(part.path == path for part in self._parts):
             raise DestinationError(path, "expected an output of its own, got two of this name")
-        _sweep(path)
-        part = _create(path)
-        self._parts.append(part)
-        return part.file
+        sweep(path)
+        directory, name = os.path.split(path)
+        while True:
+            with reported(path):
+                folder = self._folders.get(directory, "")
+                if not os.path.isdir(folder):  # or another run's sweep took it before there was anything in it
+                    folder = self._folders[directory] = make_folder(directory, name)
+                part = create(path, os.path.join(folder, name))
+            if part is not None:
+                self._parts.append(part)
+                return part.file
+
+    def parts(self) -> dict[str, str]:
+        """Where the bytes of each destination are until the block ends; all that was written can be read there."""
+        for part in self._parts:
+            part.file.flush()
+        return {part.path: part.temporary for part in self._parts}
 
     def __enter__(self) -> Self:
         return self
@@ -82,7 +92,7 @@ class OutputSet:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        published: list[_Part] = []
+        published: list[Part] = []
         try:
             if kind is None:
                 self._publish(published)
@@ -94,24 +104,26 @@ class OutputSet:
         finally:
             for part in self._parts:
                 part.discard()
+            for folder in self._folders.values():
+                with suppress(OSError):
+                    os.rmdir(folder)
 
-    def _publish(self, published: list[_Part]) -> None:
+    def _publish(self, published: list[Part]) -> None:
         for part in self._parts:
             part.finish()
-        directories = {os.path.dirname(part.path) for part in self._parts}
-        if self._force and len(self._parts) > 1:
-            last = self._parts[-1].path
-            with _reported(last), suppress(FileNotFoundError):
-                os.unlink(last)
-                _sync_directory(os.path.dirname(last))
+        several = len(self._parts) > 1
+        if self._force and several:
+            self._parts[-1].retire()
         for part in self._parts:
-            if part is self._parts[-1] and len(self._parts) > 1:
-                for directory in directories:
-                    _sync_directory(directory)
+            if several and part is self._parts[-1]:
+                self._sync()
             published.append(part)
             part.publish(self._force)
-        for directory in directories:
-            _sync_directory(directory)
+        self._sync()
+
+    def _sync(self) -> None:
+        for directory in {os.path.dirname(part.path) for part in self._parts}:
+            sync_directory(directory)
 
 
 def check_destination(path: Path, force: bool = False, sources: Iterable[Path] = ()) -> None:
@@ -124,7 +136,7 @@ def check_destination(path: Path, force: bool = False, sources: Iterable[Path] =
     directory, name = os.path.split(path)
     if not name or "\0" in path:
         raise DestinationError(path, "expected the name of a file, got none")
-    with _reported(path):
+    with reported(path):
         there = _stat(path)
     if there is not None:
         for source in sources:
@@ -138,7 +150,7 @@ def check_destination(path: Path, force: bool = False, sources: Iterable[Path] =
     if not os.path.isdir(directory or "."):
         raise DestinationError(directory, f"expected a directory to write {name} into, got none")
     if not force and os.path.lexists(path):
-        raise _exists(path)
+        raise exists(path)
     if not os.access(directory or ".", os.W_OK | os.X_OK):
         raise DestinationError(directory or ".", "expected a directory that can be written, got one that can't")
 
@@ -149,164 +161,3 @@ def _stat(path: str) -> os.stat_result | None:
         return os.stat(path)
     except FileNotFoundError:
         return None
-
-
-@dataclass
-class _Part:
-    """A file on its way to `path`, open until it is there."""
-
-    path: str
-    temporary: str
-    file: io.BufferedWriter
-    descriptor: int
-    identity: os.stat_result
-
-    def finish(self) -> None:
-        """Everything that was written reaches the disk."""
-        self.file.flush()
-        with _reported(self.path):
-            os.fsync(self.descriptor)
-
-    def publish(self, force: bool) -> None:
-        """The part takes the destination's place; without `force` only if there is nothing."""
-        if fcntl is None:  # an open file can't be renamed there
-            self.file.close()
-        with _reported(self.path):
-            if force:
-                os.replace(self.temporary, self.path)
-                return
-            try:
-                os.link(self.temporary, self.path)
-            except FileExistsError:
-                raise _exists(self.path) from None
-            except OSError:  # no hard links here
-                if os.path.lexists(self.path):
-                    raise _exists(self.path) from None
-                os.rename(self.temporary, self.path)
-            else:
-                os.unlink(self.temporary)
-
-    def withdraw(self) -> None:
-        """Takes the destination away again, if it is this very file."""
-        _remove_if_same(self.path, self.identity)
-
-    def discard(self) -> None:
-        """Closes the file and removes what is left of it beside the destination."""
-        if fcntl is not None:  # while the lock is held
-            _remove_if_same(self.temporary, self.identity)
-        with suppress(OSError):  # not the buffer's close(), which would write what is left and may fail again
-            self.file.raw.close()
-        if fcntl is None:  # where an open file can't be removed
-            _remove_if_same(self.temporary, self.identity)
-
-
-class _PartFile(io.FileIO):
-    """The raw file, whose failures name the destination."""
-
-    def __init__(self, descriptor: int, destination: str) -> None:
-        super().__init__(descriptor, "wb")
-        self.destination = destination
-
-    def write(self, data: Any, /) -> int:
-        with _reported(self.destination):
-            return super().write(data)
-
-
-def _create(path: str) -> _Part:
-    """A new, locked part for `path`."""
-    directory, name = os.path.split(path)
-    while True:
-        temporary = os.path.join(directory, f".{_stem(name)}.{secrets.token_hex(4)}{SUFFIX}")
-        with _reported(path):
-            try:
-                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-                descriptor = os.open(temporary, flags, 0o666)
-            except FileExistsError:
-                continue
-        raw = _PartFile(descriptor, path)
-        # Another run's sweep may have come between these two steps: then this part is no longer ours.
-        identity = os.fstat(descriptor)
-        if _lock(descriptor) is not False and _is_same(temporary, identity):
-            return _Part(path, temporary, io.BufferedWriter(raw, 1 << 16), descriptor, identity)
-        raw.close()
-
-
-def _sweep(path: str) -> None:
-    """Removes the parts that dead writers of `path` left."""
-    directory, name = os.path.split(path)
-    ours = re.compile(rf"\.{re.escape(_stem(name))}\.[0-9a-f]{{8}}{re.escape(SUFFIX)}")
-    with suppress(OSError):
-        for entry in os.listdir(directory or "."):
-            if not ours.fullmatch(entry):
-                continue
-            leftover = os.path.join(directory, entry)
-            if fcntl is None:
-                with suppress(OSError):
-                    os.unlink(leftover)
-                continue
-            with suppress(OSError):
-                descriptor = os.open(leftover, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-                try:
-                    if _lock(descriptor):
-                        _remove_if_same(leftover, os.fstat(descriptor))
-                finally:
-                    os.close(descriptor)
-
-
-def _stem(name: str) -> str:
-    """The part of a temporary name that tells its destination; long names are cut and told apart by a digest."""
-    encoded = os.fsencode(name)
-    if len(encoded) <= _LONGEST:
-        return name
-    return (
-        encoded[:_LONGEST].decode("ascii", "replace").replace("\ufffd", "_") + hashlib.sha256(encoded).hexdigest()[:16]
-    )
-
-
-def _lock(descriptor: int) -> bool | None:
-    """Whether this process now holds the file; None where the filesystem has no locks."""
-    if fcntl is None:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True
-
-
-def _is_same(path: str, identity: os.stat_result) -> bool:
-    try:
-        return os.path.samestat(os.lstat(path), identity)
-    except OSError:
-        return False
-
-
-def _remove_if_same(path: str, identity: os.stat_result) -> None:
-    if _is_same(path, identity):
-        with suppress(OSError):
-            os.unlink(path)
-
-
-def _sync_directory(directory: str) -> None:
-    """Makes renames in `directory` last through a power failure, where the system can."""
-    with suppress(OSError):
-        descriptor = os.open(directory or ".", os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _exists(path: str) -> DestinationError:
-    return DestinationError(path, "exists already", hint="--force replaces it")
-
-
-@contextmanager
-def _reported(path: str) -> Iterator[None]:
-    """Turns the system's errors into DestinationError at `path`."""
-    try:
-        yield
-    except OSError as error:
-        raise DestinationError(path, f"can't be written: {error.strerror or error}") from None

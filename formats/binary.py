@@ -119,15 +119,12 @@ class BinaryFile:
 
 def open_file(path: Path, what: str) -> BinaryFile:
     """Opens the regular file at `path`; FormatError where there is none that can be read."""
+    file_size(path, what)  # first: opening a pipe would wait for somebody to write
     try:
         file = open(path, "rb")  # noqa: SIM115
     except OSError as error:
         raise FormatError(path, f"expected {what}, got {_reason(error)}") from None
-    status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode):
-        file.close()
-        raise FormatError(path, f"expected {what}, got something that is no regular file")
-    return BinaryFile(path, file, status.st_size)
+    return BinaryFile(path, file, os.fstat(file.fileno()).st_size)
 
 
 def file_size(path: Path, what: str) -> int:
@@ -153,6 +150,4 @@ def read_file(path: Path, what: str, limit: int) -> bytes:
 def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    if isinstance(error, IsADirectoryError):
-        return "a directory"
     return f"a file that can't be read ({getattr(error, 'strerror', None) or error})"

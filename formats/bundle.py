@@ -9,12 +9,13 @@
 
 A tensor that was saved in slices has an entry without data, which lists them; each slice has one of its own, with data.
 Tensors may lie anywhere in a shard: writers align, and merge. Elements lie in row-major order, in the byte order of the
-machine that wrote them; int4 and its like take a byte each. Strings: see `bundle_values`.
+machine that wrote them; int4 and its like take a byte each. Strings: see `bundle_strings`. Variants (any C++ object,
+such as a list of tensors) only their own classes can read: they are listed, and their values raise UnsupportedError.
 
-Everything but the values is checked when a bundle is opened: each entry's place against its shard's size, its size against
-dtype and shape, each listed slice against its own entry. Values are read, and their checksums compared, when somebody asks;
-then too whether slices cover their tensor. Names are UTF-8; other bytes are kept as Python's surrogate escapes, so that
-any name can be written back as it was.
+Everything but the values is checked when a bundle is opened: each entry's place against its shard's size, its size
+against dtype and shape, each listed slice against its own entry. Values are read, and their checksums compared, when
+somebody asks; then too whether slices cover their tensor. Names are UTF-8; other bytes are kept as Python's surrogate
+escapes, so that any name can be written back as it was.
 
 Source: TensorFlow's util/tensor_bundle/tensor_bundle.cc.
 """
@@ -28,11 +29,12 @@ from typing import Any
 
 from . import protos
 from .binary import Path, file_size
-from .bundle_values import MAX_ARRAY_RANK, OpaqueTensor, StringTensor
+from .bundle_strings import StringTensor
 from .crc import unmask
 from .dtype import OPAQUE, STRING, DType
 from .errors import FormatError, UnsupportedError
-from .ordered_code import FULL, MAX_RANK, decode_slice_key, encode_slice_key
+from .ordered_code import FULL, decode_slice_key, encode_slice_key
+from .packed import OpaqueTensor
 from .sliced import Part, SlicedTensor, box_text
 from .table import read_table
 from .tensor import FileTensor, Tensor
@@ -40,6 +42,9 @@ from .tensor_proto import dtype_of_number
 
 VERSION = 1
 """The bundle version that this reader knows."""
+
+MAX_RANK = 32
+"""Dimensions that any numpy's arrays can have (64 since numpy 2). TensorFlow's could have 254."""
 
 
 class Bundle(Mapping[str, Tensor]):
@@ -110,12 +115,15 @@ class _Reader:
         if self.num_shards < 0:
             raise FormatError(index, f"expected a number of shards, got {self.num_shards}")
         if header.endianness not in (0, 1):
-            raise FormatError(index, f"expected byte order 0 (little-endian) or 1 (big-endian), got {header.endianness}")
+            raise FormatError(
+                index, f"expected byte order 0 (little-endian) or 1 (big-endian), got {header.endianness}"
+            )
         self.big_endian = header.endianness == 1
         version = header.version
         if version.min_consumer > VERSION or VERSION in version.bad_consumers:
             raise UnsupportedError(
-                index, f"expected a bundle for readers of version {VERSION}, got one for {version.min_consumer} and later"
+                index,
+                f"expected a bundle for readers of version {VERSION}, got one for {version.min_consumer} and later",
             )
         self.shards: dict[int, tuple[str, int]] = {}
         self.places: dict[str, tuple[int, int]] = {}
@@ -145,9 +153,10 @@ class _Reader:
                 self.places[name] = entry.shard_id, entry.offset
         for name, entry in sliced.items():
             tensors[name] = self.sliced(name, entry)
-        for key in self.slices.keys() - self.listed:
-            owner = _text(decode_slice_key(key, self.index).name)
-            raise FormatError(self.index, f"expected every slice to be listed by its tensor, got one of {owner!r} that isn't")
+        for key in self.slices:
+            if key not in self.listed:
+                owner = _text(decode_slice_key(key, self.index).name)
+                raise self.wrong(owner, "an entry that lists each of its slices", "a slice that none lists")
         return Bundle(self.prefix, self.num_shards, self.big_endian, tensors, self.places)
 
     def tensor(self, name: str, entry: Any) -> Tensor:
@@ -164,8 +173,8 @@ class _Reader:
             raise self.wrong(name, f"{needed} bytes of {dtype} {list(shape)}", f"an entry of {size}")
         if dtype.kind == STRING and size < math.prod(shape):
             raise self.wrong(name, f"a byte at least for each string of {list(shape)}", f"an entry of {size}")
-        if dtype.kind == OPAQUE or len(shape) > MAX_ARRAY_RANK:
-            return OpaqueTensor(dtype, shape, path, name=name)
+        if dtype.kind == OPAQUE:
+            return OpaqueTensor(dtype, shape, path, name)
         crc = unmask(entry.crc32c)
         if dtype.kind == STRING:
             return StringTensor(shape, path, offset, size, name=name, crc32c=crc, big_endian=self.big_endian)
@@ -179,8 +188,6 @@ class _Reader:
             part, place = self.slice(name, dtype, shape, proto)
             self.places[name] = min(place, self.places.get(name, place))
             parts.append(part)
-        if len(shape) > MAX_ARRAY_RANK:
-            return OpaqueTensor(dtype, shape, self.index, name=name)
         return SlicedTensor(dtype, shape, parts, name=name, path=self.index)
 
     def slice(self, name: str, dtype: DType, shape: tuple[int, ...], proto: Any) -> tuple[Part, tuple[int, int]]:
@@ -213,9 +220,13 @@ class _Reader:
         if dtype.kind == OPAQUE and dtype.name not in ("variant", "resource"):
             raise self.wrong(name, "a type that TensorFlow saves", f"number {entry.dtype}")
         shape = tuple([dim.size for dim in entry.shape.dim])
-        if entry.shape.unknown_rank or len(shape) > MAX_RANK or (shape and min(shape) < 0):
+        if entry.shape.unknown_rank or (shape and min(shape) < 0):
             got = "an unknown rank" if entry.shape.unknown_rank else f"shape {list(shape)}"
-            raise self.wrong(name, f"a known shape of at most {MAX_RANK} dimensions", got)
+            raise self.wrong(name, "a known shape", got)
+        if len(shape) > MAX_RANK:
+            raise UnsupportedError(
+                self.index, f"tensor {name!r}: expected at most {MAX_RANK} dimensions, got {len(shape)}"
+            )
         if math.prod(filter(None, shape)) >= 1 << 63:
             raise self.wrong(name, "a shape below 2**63 elements", f"shape {list(shape)}")
         return dtype, shape

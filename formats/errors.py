@@ -26,11 +26,11 @@ class TensorferryError(Exception):
     `where` is the path, node or name that the message is about, `problem` what is wrong with it, `hint` a way out.
     """
 
-    def __init__(self, where: object, problem: str, *, hint: str = "") -> None:
+    def __init__(self, where: object, problem: str, hint: str = "") -> None:
         self.where = one_line(where)
         self.problem = one_line(problem)
         self.hint = one_line(hint)
-        super().__init__(self.where, self.problem, self.hint)
+        super().__init__(self.where, self.problem, self.hint)  # what pickle gives back to __init__
 
     def __str__(self) -> str:
         hint = f" ({self.hint})" if self.hint else ""

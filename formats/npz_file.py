@@ -4,6 +4,8 @@
                            {'descr': '<f4', 'fortran_order': False, 'shape': (3, 8), } padded with spaces to 64,
                            a newline; then the elements
 
+Version 3 has its header in UTF-8, 1 and 2 in Latin-1.
+
 Pickled arrays (dtype object) are code to be run: they are refused. bfloat16, float8 and int4 have no numpy type that
 the format could name, so they are not written; strings are not, since the format drops trailing NULs and fixes one
 length for all. A zip's checksum (CRC-32) is verified when an array is read.
@@ -16,8 +18,10 @@ Reference: numpy's NEP 1 and PKWARE's APPNOTE.
 
 from __future__ import annotations
 
+import ast
 import math
 import os
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -40,6 +44,13 @@ DEFLATE_LIMIT = 1032
 MAX_RANK = 32
 """Dimensions that every version of numpy can hold."""
 
+HEADER_LIMIT = 10_000
+"""Bytes that the header of an `.npy` file may take, as in numpy."""
+
+_LENGTH_WIDTHS = {b"\x93NUMPY\1\0": 2, b"\x93NUMPY\2\0": 4, b"\x93NUMPY\3\0": 4}
+"""Bytes of the header's length, by magic and version."""
+
+_DESCR = re.compile(r"[<>=|]?[a-zA-Z?][0-9]{0,9}(\[[0-9a-zA-Z/]+\])?")
 _ENCRYPTED = 1
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -92,24 +103,41 @@ class NpzTensor(Tensor):
 
 
 class _Header:
-    """What an `.npy` file says before its elements."""
+    """What an `.npy` file says before its elements; `length` is the bytes up to these."""
 
     def __init__(self, file: IO[bytes], path: str, member: str) -> None:
-        from numpy.lib import format as npy
+        import numpy as np
 
+        magic = file.read(8)
+        width = _LENGTH_WIDTHS.get(magic)
+        if width is None:
+            raise FormatError(path, f"expected an .npy file of version 1 to 3 in {member!r}, got {magic!r}")
+        length = int.from_bytes(file.read(width), "little")
+        if length > HEADER_LIMIT:
+            raise FormatError(path, f"expected a header of at most {HEADER_LIMIT} bytes in {member!r}, got {length}")
+        text = file.read(length)
+        if len(text) != length:
+            raise FormatError(path, f"expected a header of {length} bytes in {member!r}, got {len(text)}")
         try:
-            version = npy.read_magic(file)
-            if version not in ((1, 0), (2, 0)):
-                raise UnsupportedError(path, f"expected .npy version 1.0 or 2.0 of {member!r}, got {version}")
-            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            shape, fortran_order, dtype = read(file)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError) as error:
-            reason = str(error).partition("\n")[0][:200]
-            raise FormatError(path, f"expected an .npy file in {member!r}, got: {reason}") from None
-        self.shape = tuple(int(n) for n in shape)
-        self.fortran_order = bool(fortran_order)
-        self.dtype: np.dtype[Any] = dtype
-        self.length = file.tell()
+            found = ast.literal_eval(text.decode("latin-1" if width == 2 else "utf-8").strip())
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or found.keys() != {"descr", "fortran_order", "shape"}:
+            raise FormatError(path, f"expected a header in {member!r}, got {text[:40]!r}")
+        descr, shape = found["descr"], found["shape"]
+        if not isinstance(shape, tuple) or any(type(size) is not int or size < 0 for size in shape):
+            raise FormatError(path, f"expected a shape in {member!r}, got {shape!r:.80}")
+        if isinstance(descr, list):
+            raise UnsupportedError(path, f"no tensor holds {member!r}, an array of records")
+        try:
+            if not isinstance(descr, str) or not _DESCR.fullmatch(descr):
+                raise ValueError
+            self.dtype: np.dtype[Any] = np.dtype(descr)
+        except (TypeError, ValueError):
+            raise FormatError(path, f"expected a dtype in {member!r}, got {descr!r:.80}") from None
+        self.shape = shape
+        self.fortran_order = bool(found["fortran_order"])
+        self.length = 8 + width + length
 
 
 class NpzFile(Mapping[str, Tensor]):
@@ -201,8 +229,10 @@ def _tensor(archive: zipfile.ZipFile, path: str, entry: zipfile.ZipInfo) -> Tens
     if header.dtype.hasobject:
         raise FormatError(path, f"expected an array of numbers in {member!r}, got pickled objects")
     dtype = _dtype(header.dtype, path, member)
-    if len(header.shape) > MAX_RANK or any(size < 0 for size in header.shape) or not header.dtype.itemsize:
-        raise FormatError(path, f"expected an array in {member!r}, got shape {header.shape} of {header.dtype}")
+    if len(header.shape) > MAX_RANK:
+        raise UnsupportedError(path, f"expected at most {MAX_RANK} dimensions of {member!r}, got {len(header.shape)}")
+    if not header.dtype.itemsize:
+        raise FormatError(path, f"expected elements of a byte or more in {member!r}, got {header.dtype}")
     if header.dtype.itemsize * math.prod(filter(None, header.shape)) >= 1 << 63:
         raise FormatError(path, f"expected a size below 2**63 bytes of {member!r}, got shape {header.shape}")
     nbytes = header.dtype.itemsize * math.prod(header.shape)
@@ -226,7 +256,7 @@ def _as_bytes(array: np.ndarray[Any, Any], path: str, member: str) -> np.ndarray
     """An array of numpy's fixed-length strings -> objects of bytes, text in UTF-8."""
     import numpy as np
 
-    strings = np.empty(array.size, object)
+    strings: np.ndarray[Any, Any] = np.empty(array.size, object)
     try:
         strings[:] = [s.encode() if isinstance(s, str) else bytes(s) for s in array.reshape(-1).tolist()]
     except ValueError as error:

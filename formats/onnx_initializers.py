@@ -120,7 +120,7 @@ def _initializer(file: BinaryFile, path: str, field: Field) -> tuple[str, Tensor
             _check(part, path)
             raw = part
     message = _parse(header, path, field)
-    name, shape = message.name, tuple(message.dims)
+    name, shape = _text(path, message.name), tuple(message.dims)
     dtype = dtype_of_onnx(message.data_type)
     if len(shape) > MAX_RANK:
         raise UnsupportedError(path, f"expected at most {MAX_RANK} dimensions of {name!r}, got {len(shape)}")
@@ -147,11 +147,18 @@ def _parse(header: bytearray, path: str, field: Field) -> Any:
         raise FormatError(path, f"expected a TensorProto at byte {field.begin}, got bytes that are none") from None
 
 
+def _text(path: str, value: str | bytes) -> str:
+    """`value`, of which protobuf hands out bytes where they are no UTF-8."""
+    if isinstance(value, bytes):
+        raise FormatError(path, f"expected text in UTF-8, got {value[:40]!r}")
+    return value
+
+
 def _external(path: str, name: str, dtype: DType, shape: tuple[int, ...], message: Any) -> Tensor:
     """The tensor whose bytes are in the file that `message` refers to."""
     if dtype.kind == STRING:
         raise FormatError(path, f"expected the strings {name!r} in the model, got external data")
-    entries = {entry.key: entry.value for entry in message.external_data}
+    entries = {_text(path, entry.key): _text(path, entry.value) for entry in message.external_data}
     target = sibling(path, entries.get("location", ""), links=False)
     size = file_size(target, "external data")
     offset = _number(path, name, entries.get("offset", "0"))

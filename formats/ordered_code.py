@@ -9,8 +9,8 @@
 
     slice key         unsigned 0 | string name | unsigned rank | for each dimension: signed start, signed length
 
-A length of -1 (with a start of 0) means the whole dimension. The unsigned 0 in front, a byte 00, sorts the keys of slices
-before all names.
+A length of -1 (with a start of 0) means the whole dimension. The unsigned 0 in front, a byte 00, sorts the keys of
+slices before all names.
 
 Source: TensorFlow's lib/strings/ordered_code.cc and util/saved_tensor_slice_util.cc.
 """

@@ -108,7 +108,7 @@ class SlicedTensor(Tensor):
         rows = np.empty((end - first, *self.shape[1:]), self.dtype.numpy())
         for part in band:
             _place(rows, part, first)
-        return memoryview(rows.reshape(-1).view(np.uint8))
+        return rows.reshape(-1).view(np.uint8).data
 
     def _in_step(self, band: list[Part]) -> Iterator[Buffer]:
         """The rows of `band`, as many at a time as fit a chunk, each piece's part of them from its own stream."""
@@ -126,10 +126,11 @@ class SlicedTensor(Tensor):
                 shape = (stop - begin, *part.tensor.shape[1:])
                 data = stream.take((stop - begin) * part.tensor.nbytes // part.tensor.shape[0])
                 values = np.frombuffer(data, self.dtype.numpy()).reshape(shape)
-                rows[(slice(begin - low, stop - low), *_slices(part)[1:])] = values
+                where = slice(begin - low, stop - low), *_slices(part)[1:]
+                rows[where] = values
                 if stop == part.box[0][1]:
                     stream.finish()
-            yield memoryview(rows.reshape(-1).view(np.uint8))
+            yield rows.reshape(-1).view(np.uint8).data
 
 
 class _Stream:
@@ -162,13 +163,13 @@ def first_fault(shape: tuple[int, ...], boxes: Sequence[Box], where: str = "") -
     """
     work = [CHECKS]
 
-    def scan(boxes: list[Box], done: Box) -> tuple[int, Box] | None:
+    def scan(inside: list[Box], done: Box) -> tuple[int, Box] | None:
         axis = len(done)
-        if not boxes or axis == len(shape):
+        if not inside or axis == len(shape):
             rest = tuple((0, size) for size in shape[axis:])
-            return None if len(boxes) == 1 else (len(boxes), done + rest)
-        order = sorted(boxes, key=lambda box: box[axis], reverse=True)
-        cuts = sorted({0, shape[axis]}.union(*(box[axis] for box in boxes)))
+            return None if len(inside) == 1 else (len(inside), done + rest)
+        order = sorted(inside, key=lambda box: box[axis], reverse=True)
+        cuts = sorted({0, shape[axis]}.union(*(box[axis] for box in inside)))
         over: list[Box] = []
         for first, end in pairwise(cuts):
             over = [box for box in over if box[axis][1] > first]

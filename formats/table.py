@@ -77,7 +77,15 @@ def is_table(file: BinaryFile) -> bool:
 
 
 def read_handles(file: BinaryFile, *, verify: bool = True) -> list[BlockHandle]:
-    """The handles of all data blocks, from the footer and the index block, in the order of the file."""
+    """The handles of all data blocks, in the order of the file."""
+    return [handle for _, handle in read_index(file, verify=verify)]
+
+
+def read_index(file: BinaryFile, *, verify: bool = True) -> list[tuple[bytes, BlockHandle]]:
+    """Every data block's separator (no key of it is larger, none of the next is as small) and handle.
+
+    From the footer and the index block, in the order of the file.
+    """
     if file.size < FOOTER_SIZE:
         raise FormatError(file.path, f"expected a table, {FOOTER_SIZE} bytes at least, got {file.size}")
     footer = file.window(file.size - FOOTER_SIZE, FOOTER_SIZE, "the table's footer")
@@ -88,10 +96,10 @@ def read_handles(file: BinaryFile, *, verify: bool = True) -> list[BlockHandle]:
     _handle(footer, "the metaindex block's handle")
     index = _handle(footer, "the index block's handle")
     _refuse_beyond(file, index, "the index block", file.size - FOOTER_SIZE)
-    handles: list[BlockHandle] = []
+    rows: list[tuple[bytes, BlockHandle]] = []
     end = 0
-    for _, value in block_entries(read_block(file, index, "the index block", verify=verify)):
-        window = Window(value, file.path, within=f" of entry {len(handles)} in the index block")
+    for separator, value in block_entries(read_block(file, index, "the index block", verify=verify)):
+        window = Window(value, file.path, within=f" of entry {len(rows)} in the index block")
         handle = _handle(window, "a data block's handle")
         if window.left:
             window.fail("a data block's handle and no more", f"{window.left} bytes more")
@@ -103,8 +111,8 @@ def read_handles(file: BinaryFile, *, verify: bool = True) -> list[BlockHandle]:
                 f"before the end of another at byte {end}",
             )
         end = handle.end
-        handles.append(handle)
-    return handles
+        rows.append((separator, handle))
+    return rows
 
 
 def read_block(file: BinaryFile, handle: BlockHandle, what: str, *, verify: bool = True) -> Window:

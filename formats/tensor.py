@@ -72,7 +72,9 @@ class Tensor(ABC):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
         array = self.numpy()
-        return array if dtype is None else array.astype(dtype)
+        if copy is False and dtype is not None and array.dtype != dtype:
+            raise ValueError(f"a {array.dtype} array becomes {dtype} only in a copy")
+        return array.astype(array.dtype if dtype is None else dtype, copy=bool(copy))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.dtype} {list(self.shape)}>"

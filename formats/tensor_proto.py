@@ -2,11 +2,14 @@
 
 A value is either `tensor_content`, the little-endian bytes, or a list in the field of its type:
 
-    float_val    float32, the float8 and float4 kinds keep to tensor_content or float8_val (bytes)
+    float_val    float32
+    float8_val   the float8 and float4 kinds, as bytes
     half_val     float16 and bfloat16 as bit patterns, one an int32
     int_val      all integers of 32 bits or less but uint32, and the quantised types
     scomplex_val, dcomplex_val    real and imaginary part in turn
     double_val, int64_val, bool_val, uint32_val, uint64_val, string_val    what their names say
+
+Strings in tensor_content (TensorFlow's constant folding leaves them so) are a varint length each, then their bytes.
 
 A list shorter than the shape repeats its last value to the end, an empty one means zeros (or empty strings). So a
 message of 20 bytes may stand for 10**12 elements: it becomes a `SplatTensor`, never an array of that size unasked.
@@ -20,9 +23,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from . import protos
-from .dtype import DTYPES, OPAQUE, QUANTIZED, STRING, DType
+from .dtype import DTYPES, OPAQUE, STRING, DType
 from .errors import FormatError, UnsupportedError
-from .tensor import Buffer, Tensor
+from .tensor import ArrayTensor, Buffer, SplatTensor, Tensor, refuse_strings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,6 +54,9 @@ _CONTENT = frozenset({
     "uint32", "uint64",
 })  # fmt: skip
 """The types of which TensorFlow's Python writes two elements and more as tensor_content."""
+
+
+_NARROW_FLOATS = ("float8", "float4")
 
 
 @cache
@@ -105,7 +111,9 @@ class ProtoTensor(Tensor):
 
         if self.dtype.kind == OPAQUE:
             raise UnsupportedError(self.where, f"no array holds a tensor of type {self.dtype}")
-        if self.proto.tensor_content and self.dtype.kind != STRING:
+        if self.proto.tensor_content:
+            if self.dtype.kind == STRING:
+                return self._strings_from_content()
             if len(self.proto.tensor_content) != self.nbytes:
                 raise FormatError(
                     self.where,
@@ -135,13 +143,28 @@ class ProtoTensor(Tensor):
 
         return np.frombuffer(self.proto.tensor_content, self.dtype.numpy().newbyteorder("<")).reshape(self.shape)
 
+    def _strings_from_content(self) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        from .binary import Window
+
+        content = Window(self.proto.tensor_content, self.where, within=" of tensor_content")
+        if self.size > content.left:
+            raise FormatError(self.where, f"expected {self.size} strings, got {content.left} bytes")
+        lengths = [content.varint32("the length of a string") for _ in range(self.size)]
+        strings = np.empty(self.size, object)
+        strings[:] = [content.take(length, "a string") for length in lengths]
+        if content.left:
+            content.fail("the end of the strings", f"{content.left} bytes")
+        return strings.reshape(self.shape)
+
     def _from_fields(self) -> np.ndarray[Any, Any]:
         """The values that are listed, flat."""
         import numpy as np
 
         storage = self.dtype.numpy()
         field = _FIELDS.get(self.dtype.name, "int_val")
-        if self.dtype.name.startswith(("float8", "float4")):
+        if self.dtype.name.startswith(_NARROW_FLOATS):
             return np.frombuffer(self.proto.float8_val, storage)
         listed = getattr(self.proto, field)
         if field == "half_val":
@@ -160,8 +183,6 @@ class ProtoTensor(Tensor):
         return np.array(listed, storage)
 
     def chunks(self) -> Iterator[Buffer]:
-        from .tensor import ArrayTensor, SplatTensor, refuse_strings
-
         refuse_strings(self)
         value = self.numpy()
         if value.size > 1 and not any(value.strides):
@@ -173,25 +194,26 @@ class ProtoTensor(Tensor):
 def to_proto(tensor: Tensor) -> Any:
     """`tensor` as a TensorProto: its own message where it came in one, else as `tf.make_tensor_proto` writes it.
 
-    That is: tensor_content for two elements and more of most types, typed fields for one element and for float16,
-    bfloat16, bool, complex and strings.
+    That is: tensor_content for two elements and more of most types, typed fields for one element, for one that is
+    repeated, and for float16, bfloat16, bool, complex and strings.
     """
     if isinstance(tensor, ProtoTensor):
         return tensor.proto
+    if not tensor.dtype.is_plain and tensor.dtype.kind != STRING:
+        raise UnsupportedError("", f"a tensor of type {tensor.dtype} has no TensorProto")
     proto = protos.message_class("TensorProto")(dtype=number_of_dtype(tensor.dtype))
     proto.tensor_shape.SetInParent()
     for size in tensor.shape:
         proto.tensor_shape.dim.add(size=size)
-    name = tensor.dtype.name
-    if name in _CONTENT and tensor.size > 1:
+    if isinstance(tensor, SplatTensor) and tensor.size:
+        tensor = ArrayTensor(tensor.value, tensor.dtype)
+    narrow = tensor.dtype.name.startswith(_NARROW_FLOATS)
+    if tensor.size > 1 and (narrow or tensor.dtype.name in _CONTENT):
         proto.tensor_content = tensor.tobytes()
-        return proto
-    if name not in _CONTENT and name not in _FIELDS and tensor.dtype.kind not in ("signed", "unsigned", QUANTIZED):
-        if not tensor.dtype.is_plain:
-            raise UnsupportedError("", f"a tensor of type {tensor.dtype} has no TensorProto")
-        proto.tensor_content = tensor.tobytes()
-        return proto
-    _extend_fields(proto, tensor)
+    elif narrow:
+        proto.float8_val = tensor.tobytes()
+    else:
+        _extend_fields(proto, tensor)
     return proto
 
 

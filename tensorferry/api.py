@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tensorferry.converters.convert import Options
-from tensorferry.converters.convert import convert as _convert
-from tensorferry.converters.diff import Comparison
-from tensorferry.converters.diff import diff as _diff
-from tensorferry.converters.inspect import inspect
-from tensorferry.converters.ir import Model
-from tensorferry.converters.load import load_checkpoint, load_model
-from tensorferry.converters.name_table import merge_tables, read_table
-from tensorferry.converters.names import EMA_SUFFIX
-from tensorferry.converters.report import Report
-from tensorferry.converters.shards import parse_size
-from tensorferry.formats.tensor import Tensor
-
 if TYPE_CHECKING:
+    import os
+
     import numpy as np
+
+    from tensorferry.converters.diff import Comparison
+    from tensorferry.converters.inspect import Inspection
+    from tensorferry.converters.ir import Model
+    from tensorferry.converters.report import Report
+    from tensorferry.formats.tensor import Tensor
+
+    Path = str | os.PathLike[str]
+
+EMA_SUFFIX = "ExponentialMovingAverage"
 
 __all__ = [
     "convert",
@@ -32,8 +30,6 @@ __all__ = [
     "to_onnx",
     "variables_to_restore",
 ]
-
-Path = str | os.PathLike[str]
 
 
 def convert(
@@ -65,6 +61,13 @@ def convert(
 
     Raises TensorferryError, and leaves the destination as it was.
     """
+    import os
+
+    from tensorferry.converters.convert import convert as run
+    from tensorferry.converters.name_table import merge_tables, read_table
+    from tensorferry.converters.options import Options
+    from tensorferry.converters.shards import parse_size
+
     files = [map] if isinstance(map, (str, os.PathLike)) else list(map)
     options = Options(
         graph=graph,
@@ -83,7 +86,34 @@ def convert(
         dry_run=dry_run,
         force=force,
     )
-    return _convert(source, destination, options)
+    return run(source, destination, options)
+
+
+def load_checkpoint(path: Path) -> Mapping[str, Tensor]:
+    """The named tensors at `path`, each read, checked and converted only when its value is asked for.
+
+    A checkpoint may be named by its prefix, by any of its files, or by its directory (the latest one there).
+    """
+    from tensorferry.converters.load import load_checkpoint as load
+
+    return load(path)
+
+
+def load_model(path: Path, *, graph: Path | None = None) -> Model:
+    """The graph at `path` (.meta, .pb, .pbtxt, or a checkpoint with its .meta) with the tensors of its checkpoint.
+
+    `graph` gives another graph for the checkpoint at `path`.
+    """
+    from tensorferry.converters.load import load_model as load
+
+    return load(path, graph=graph)
+
+
+def inspect(path: Path, *, graph: Path | None = None) -> Inspection:
+    """What is at `path`: its variables and, for a graph, the inputs, outputs, signatures and ops."""
+    from tensorferry.converters.inspect import inspect as look
+
+    return look(path, graph=graph)
 
 
 def to_onnx(
@@ -96,7 +126,8 @@ def to_onnx(
     rename: Mapping[str, str] | None = None,
 ) -> Any:
     """The `onnx.ModelProto` of a model, its weights inside."""
-    from tensorferry.converters.convert import onnx_model
+    from tensorferry.converters.convert_graph import onnx_model
+    from tensorferry.converters.options import Options
 
     options = Options(inputs=inputs, outputs=outputs, opset=opset, ema=_suffix(ema), rename=rename or {})
     return onnx_model(model, options)
@@ -111,16 +142,21 @@ def evaluate(
     rename: Mapping[str, str] | None = None,
 ) -> dict[str, np.ndarray[Any, Any]]:
     """The values of `outputs` (`add:0`), computed by the reference evaluator from `feeds` (by value, `x:0`)."""
-    from tensorferry.converters.convert import run_model
+    from tensorferry.converters.freeze_model import run_model
+    from tensorferry.converters.options import Options
 
     return run_model(model, Options(outputs=outputs, ema=_suffix(ema), rename=rename or {}), feeds or {})
 
 
-def diff(a: Path | Mapping[str, Tensor], b: Path | Mapping[str, Tensor], *, rtol: float = 0, atol: float = 0) -> Comparison:
+def diff(
+    a: Path | Mapping[str, Tensor], b: Path | Mapping[str, Tensor], *, rtol: float = 0, atol: float = 0
+) -> Comparison:
     """Compares the named tensors of two paths, or of two mappings, whatever the format of each."""
+    from tensorferry.converters.diff import diff as compare
+
     left = a if isinstance(a, Mapping) else load_checkpoint(a)
     right = b if isinstance(b, Mapping) else load_checkpoint(b)
-    return _diff(left, right, rtol=rtol, atol=atol)
+    return compare(left, right, rtol=rtol, atol=atol)
 
 
 def variables_to_restore(source: Path, *, suffix: str = EMA_SUFFIX) -> dict[str, str]:

@@ -129,7 +129,10 @@ WITH_GRAPH = {name: fixture for name, fixture in FIXTURES.items() if "graph" in 
 """Those with a graph and answers."""
 
 GRAPH_FILES = sorted(
-    path for fixture in WITH_GRAPH.values() for path in fixture.path.iterdir() if path.suffix in (".meta", ".pb", ".pbtxt")
+    path
+    for fixture in WITH_GRAPH.values()
+    for path in fixture.path.iterdir()
+    if path.suffix in (".meta", ".pb", ".pbtxt")
 )
 """Every graph that TensorFlow wrote."""
 

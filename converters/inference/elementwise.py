@@ -38,11 +38,13 @@ def _broadcast(node: OpNode, *inputs: Value) -> Result:
     return broadcast_dims(value.dims for value in inputs)
 
 
-for _op in """
-    Atan2 BitwiseAnd BitwiseOr BitwiseXor Complex DivNoNan Greater GreaterEqual Igamma Igammac Betainc LeftShift Less LessEqual LogicalAnd LogicalOr
-    MulNoNan NextAfter Polygamma Pow RealDiv RightShift SquaredDifference TruncateDiv TruncateMod Xdivy Xlog1py Xlogy
-    Zeta
-""".split():
+_BROADCAST = """
+    Atan2 BitwiseAnd BitwiseOr BitwiseXor Complex DivNoNan Greater GreaterEqual Igamma Igammac Betainc LeftShift Less
+    LessEqual LogicalAnd LogicalOr MulNoNan NextAfter Polygamma Pow RealDiv RightShift SquaredDifference TruncateDiv
+    TruncateMod Xdivy Xlog1py Xlogy Zeta
+"""
+
+for _op in _BROADCAST.split():
     RULES.add(_op, _broadcast)
 RULES.add("ApproximateEqual", same, {"tolerance"})
 RULES.add("Equal", _broadcast, {"incompatible_shape_error"})

@@ -68,7 +68,7 @@ class Inference:
         if node.op not in op_defs():
             return []
         dtypes = output_dtypes(node)
-        if node.op == "Placeholder":
+        if node.op in ("Placeholder", "PlaceholderV2"):
             return [Value(dtypes[0], self._placeholder(node, legacy))]
         facts = self._facts(node, self._inputs(node), dtypes)
         if facts is None:

@@ -30,17 +30,18 @@ if TYPE_CHECKING:
     from .kernel import Array, Kernel
 
 
+FAMILIES = (
+    "array", "blocks", "conv", "fill", "indexing", "math", "matmul", "matrix", "nn", "pool", "random", "reduce",
+    "segment", "sets", "special", "state",
+)  # fmt: skip
+
+
 @cache
 def kernels() -> OpTable[Kernel]:
     """Every kernel by op."""
-    from . import array, blocks, conv, fill, indexing, math, matmul, matrix, nn, pool, random, reduce, segment, sets
-    from . import special, state
+    from importlib import import_module
 
-    families = (
-        array, blocks, conv, fill, indexing, math, matmul, matrix, nn, pool, random, reduce, segment, sets, special,
-        state,
-    )  # fmt: skip
-    return OpTable.merged("kernel", (family.KERNELS for family in families))
+    return OpTable.merged("kernel", (import_module(f".{family}", __name__).KERNELS for family in FAMILIES))
 
 
 def run(node: Node, inputs: Sequence[Array]) -> tuple[Array, ...]:

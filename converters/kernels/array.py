@@ -172,7 +172,7 @@ def mirror_pad(node: OpNode, x: Array, paddings: Array) -> Array:
     if any(max(pair) > max(d - spare, 0) for d, pair in zip(x.shape, pairs, strict=True)):
         raise GraphError(node.name, f"expected paddings within the shape {list(x.shape)}, got {pairs}")
     make_room(node, [d + before + after for d, (before, after) in zip(x.shape, pairs, strict=True)], x.dtype)
-    return np.pad(x, pairs, mode=mode)  # type: ignore[call-overload, no-any-return]
+    return np.pad(x, pairs, mode=mode)  # type: ignore[call-overload]
 
 
 def _pairs(node: OpNode, x: Array, paddings: Array) -> list[tuple[int, int]]:

@@ -92,5 +92,6 @@ def _to_space(node: OpNode, x: Array, block: list[int], crops: Array) -> Array:
     space = blocks.reshape(batch, *grown, *x.shape[1 + count :])
     if any(min(pair) < 0 or sum(pair) > d for d, pair in zip(grown, crops.tolist(), strict=True)):
         raise GraphError(node.name, f"expected crops within {grown}, got {crops.tolist()}")
-    index = [slice(before, d - after) for d, (before, after) in zip(grown, crops.tolist(), strict=True)]
-    return space[(slice(None), *index)]
+    inner = (slice(before, d - after) for d, (before, after) in zip(grown, crops.tolist(), strict=True))
+    index = (slice(None), *inner)
+    return space[index]

@@ -127,5 +127,6 @@ def _transposed(node: OpNode, input_sizes: list[int], kernel: Array, out_backpro
     parts = np.split(gradient, groups, axis=-1)
     for tap, index in windows.taps():
         total[index] += np.concatenate([part @ f[tap].T for part, f in zip(parts, filters, strict=True)], axis=-1)
-    inner = tuple(slice(before, before + n) for n, (before, _) in zip(extent, windows.padding, strict=True))
-    return as_given(node, total[(slice(None), *inner)]).astype(out_backprop.dtype, copy=False)
+    inner = (slice(before, before + n) for n, (before, _) in zip(extent, windows.padding, strict=True))
+    index = (slice(None), *inner)
+    return as_given(node, total[index]).astype(out_backprop.dtype, copy=False)

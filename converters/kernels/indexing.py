@@ -101,7 +101,7 @@ def gathered(node: OpNode, params: Array, indices: Array, axis: int, batch_dims:
 
 @KERNELS.op("GatherNd", "ResourceGatherNd", attrs={"dtype"})
 def gather_nd(node: OpNode, params: Array, indices: Array) -> Array:
-    """params[tuple(indices[i])] for each vector along the last dimension of indices [I..., K]: [I..., params[K:]...]."""
+    """The part of params at each vector [K] of indices [I..., K], which has the shape params.shape[K:]."""
     places = _coordinates(node, indices, params.shape)
     make_room(node, (*indices.shape[:-1], *params.shape[len(places) :]), params.dtype)
     return params[places] if places else np.broadcast_to(params, (*indices.shape[:-1], *params.shape))
@@ -137,7 +137,7 @@ def tensor_scatter(node: OpNode, x: Array, indices: Array, updates: Array) -> Ar
 
 
 def scattered(node: OpNode, x: Array, indices: Array, updates: Array, function: Any) -> Array:
-    """A copy of x, where function(old, update) (or the update) is at each of indices [I..., K]; repeated ones add up."""
+    """A copy of x with function(old, update), or else the update, at each of indices [I..., K], one after another."""
     places = _coordinates(node, indices, x.shape)
     wanted = (*indices.shape[:-1], *x.shape[len(places) :])
     if updates.shape != wanted:

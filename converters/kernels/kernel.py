@@ -54,7 +54,8 @@ def make_room(node: OpNode, shape: Sequence[int], dtype: Any) -> tuple[int, ...]
     if nbytes > _limit.get():
         raise UnsupportedError(
             node.name,
-            f"expected {node.op} to make at most {_limit.get()} bytes, got {nbytes} for {np.dtype(dtype)} {list(shape)}",
+            f"expected {node.op} to make at most {_limit.get()} bytes, "
+            f"got {nbytes} for {np.dtype(dtype)} {list(shape)}",
         )
     return tuple(shape)
 
@@ -68,7 +69,7 @@ def broadcast_room(node: OpNode, *arrays: Array) -> tuple[int, ...]:
 
 def zero(dtype: np.dtype[Any]) -> Array:
     """The scalar that TensorFlow fills with: 0, False or an empty string."""
-    return np.array(b"" if dtype == object else 0, dtype)
+    return np.array(b"" if dtype.kind == "O" else 0, dtype)
 
 
 def widened(x: Array) -> Array:
@@ -98,7 +99,7 @@ def front_axis(node: OpNode, axis: int, rank: int) -> int:
 
 def check_indices(node: OpNode, indices: Array, size: int) -> None:
     """GraphError unless every index lies in [0, size): numpy would count negative ones from the end."""
-    if indices.size and not (0 <= int(indices.min()) and int(indices.max()) < size):
+    if indices.size and (int(indices.min()) < 0 or int(indices.max()) >= size):
         raise GraphError(
             node.name,
             f"expected {node.op}'s indices in [0, {size}), got them from {indices.min()} to {indices.max()}",

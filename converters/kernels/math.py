@@ -71,12 +71,12 @@ def truncated_division(x: Array, y: Array) -> Array:
 
 
 def _integers_not_by_zero(function: Function) -> Kernel:
-    def kernel(node: OpNode, x: Array, y: Array) -> Array:
+    def kernel(node: OpNode, x: Array, y: Array) -> Array | tuple[Array, ...]:
         if x.dtype.kind in "iu" and y.size and not y.all():
             raise GraphError(node.name, f"expected {node.op} by integers other than 0, got a 0")
-        return broadcast(node, x, y)  # type: ignore[no-any-return]
+        return apply(node, x, y)
 
-    broadcast = binary(function)
+    apply = binary(function)
     return kernel
 
 
@@ -103,17 +103,16 @@ def _rounded(x: Array) -> Array:
     return x if x.dtype.kind in "iu" else np.rint(x)
 
 
-for _op, _function in {
+_UNARY: dict[str, Function] = {
     "Abs": np.abs, "Neg": np.negative, "Sign": np.sign, "Square": np.square, "Sqrt": np.sqrt, "Exp": np.exp,
     "Expm1": np.expm1, "Log": np.log, "Log1p": np.log1p, "Sin": np.sin, "Cos": np.cos, "Tan": np.tan,
     "Asin": np.arcsin, "Acos": np.arccos, "Atan": np.arctan, "Sinh": np.sinh, "Cosh": np.cosh, "Tanh": np.tanh,
     "Asinh": np.arcsinh, "Acosh": np.arccosh, "Atanh": np.arctanh, "Floor": np.floor, "Ceil": np.ceil,
     "Rint": np.rint, "Round": _rounded, "Invert": np.invert, "Conj": np.conj, "Sigmoid": sigmoid,
     "Rsqrt": lambda x: np.reciprocal(np.sqrt(x)), "Reciprocal": np.reciprocal, "Inv": np.reciprocal,
-}.items():  # fmt: skip
-    KERNELS.add(_op, unary(_function))
+}  # fmt: skip
 
-for _op, _function in {
+_BINARY: dict[str, Function] = {
     "Add": np.add, "AddV2": np.add, "Sub": np.subtract, "Mul": np.multiply, "RealDiv": np.divide,
     "Maximum": np.maximum, "Minimum": np.minimum, "Pow": np.power, "Atan2": np.arctan2, "NextAfter": np.nextafter,
     "SquaredDifference": lambda x, y: np.square(x - y),
@@ -122,21 +121,28 @@ for _op, _function in {
     "Xlog1py": _or_zero(lambda x, y: x * np.log1p(y), 0),
     "BitwiseAnd": np.bitwise_and, "BitwiseOr": np.bitwise_or, "BitwiseXor": np.bitwise_xor,
     "LeftShift": _shift(np.left_shift), "RightShift": _shift(np.right_shift),
-}.items():  # fmt: skip
-    KERNELS.add(_op, binary(_function))
+}  # fmt: skip
 
-for _op, _function in {
+_DIVISIONS: dict[str, Function] = {
     "Div": truncated_division, "TruncateDiv": truncated_division, "FloorDiv": floor_division,
     "FloorMod": np.mod, "TruncateMod": np.fmod, "Mod": np.fmod,
-}.items():  # fmt: skip
-    KERNELS.add(_op, _integers_not_by_zero(_function))
+}  # fmt: skip
 
-for _op, _function in {
+_PREDICATES: dict[str, Function] = {
     "Less": np.less, "LessEqual": np.less_equal, "Greater": np.greater, "GreaterEqual": np.greater_equal,
     "LogicalAnd": np.logical_and, "LogicalOr": np.logical_or, "LogicalNot": np.logical_not,
     "IsNan": np.isnan, "IsInf": np.isinf, "IsFinite": np.isfinite,
-}.items():  # fmt: skip
-    KERNELS.add(_op, predicate(_function))
+}  # fmt: skip
+
+_FORMS: list[tuple[Callable[[Function], Kernel], dict[str, Function]]] = [
+    (unary, _UNARY),
+    (binary, _BINARY),
+    (_integers_not_by_zero, _DIVISIONS),
+    (predicate, _PREDICATES),
+]
+for _form, _functions in _FORMS:
+    for _op, _function in _functions.items():
+        KERNELS.add(_op, _form(_function))
 
 
 @KERNELS.op("Equal", "NotEqual", attrs={"incompatible_shape_error"})
@@ -148,8 +154,8 @@ def equal(node: OpNode, x: Array, y: Array) -> Array:
             np.broadcast_shapes(x.shape, y.shape)
         except ValueError:
             return np.array(negative)
-    kernel = predicate(np.not_equal if negative else np.equal)
-    return kernel(node, x, y)  # type: ignore[no-any-return]
+    broadcast_room(node, x, y)
+    return np.asarray((np.not_equal if negative else np.equal)(x, y)).astype(np.bool_, copy=False)
 
 
 @KERNELS.op("ApproximateEqual", attrs={"tolerance"})

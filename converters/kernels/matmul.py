@@ -31,9 +31,7 @@ def mat_mul(node: OpNode, a: Array, b: Array) -> Array:
 @KERNELS.op("BatchMatMul", "BatchMatMulV2", attrs={"adj_x", "adj_y"})
 def batch_mat_mul(node: OpNode, x: Array, y: Array) -> Array:
     """x [..., M, K] times y [..., K, N], either one adjoint (transposed, conjugate) on request."""
-    if x.ndim < 2 or y.ndim < 2:
-        raise GraphError(node.name, f"expected matrices, got shapes {list(x.shape)} and {list(y.shape)}")
-    return product(node, _adjoint(x) if node.flag("adj_x") else x, _adjoint(y) if node.flag("adj_y") else y)
+    return _batch_product(node, x, y)
 
 
 @KERNELS.op("BatchMatMulV3", attrs={"adj_x", "adj_y"})
@@ -41,9 +39,15 @@ def batch_mat_mul_v3(node: OpNode, x: Array, y: Array) -> Array:
     """BatchMatMulV2 with an element type of its own for the result."""
     dtype = node.dtype("Tout").numpy()
     if x.dtype == y.dtype == dtype:
-        return batch_mat_mul(node, x, y)
-    wide = np.float32 if x.dtype.kind == "V" or dtype.kind == "f" else dtype
-    return batch_mat_mul(node, x.astype(wide), y.astype(wide)).astype(dtype, copy=False)
+        return _batch_product(node, x, y)
+    wide = widened(np.zeros((), dtype)).dtype
+    return _batch_product(node, x.astype(wide), y.astype(wide)).astype(dtype, copy=False)
+
+
+def _batch_product(node: OpNode, x: Array, y: Array) -> Array:
+    if x.ndim < 2 or y.ndim < 2:
+        raise GraphError(node.name, f"expected matrices, got shapes {list(x.shape)} and {list(y.shape)}")
+    return product(node, _adjoint(x) if node.flag("adj_x") else x, _adjoint(y) if node.flag("adj_y") else y)
 
 
 def _adjoint(x: Array) -> Array:

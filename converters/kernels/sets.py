@@ -68,12 +68,12 @@ def list_diff(node: OpNode, x: Array, y: Array) -> tuple[Array, Array]:
 @KERNELS.op("LowerBound", "UpperBound")
 def bound(node: OpNode, rows: Array, values: Array) -> Array:
     """Where values [B, M] would go into rows [B, N], each sorted: before equals (Lower) or behind them (Upper)."""
-    side = "left" if node.op == "LowerBound" else "right"
-    found = [np.searchsorted(row, value, side=side) for row, value in zip(rows, values, strict=True)]
+    lower = node.op == "LowerBound"
+    found = [np.searchsorted(row, value, "left" if lower else "right") for row, value in zip(rows, values, strict=True)]
     return np.array(found).reshape(values.shape).astype(node.dtype("out_type").numpy())
 
 
-@KERNELS.op("InTopK")
+@KERNELS.op("InTopK", attrs={"k"})
 def in_top_k(node: OpNode, predictions: Array, targets: Array) -> Array:
     """Whether predictions[i, targets[i]] is among the k largest of its row [N, C]."""
     return _in_top(node, predictions, targets, node.integer("k"))

@@ -1,8 +1,9 @@
 """The ONNX graph under construction: nodes, their names, constants, and the sizes that symbols stand for.
 
-`Emitter` adds nodes; `Builder` (in `builder`) has what lowerings call. A value is a `Value` with the name that it has in
-the new graph. A constant or a vector of known sizes has no name until somebody needs one: then a Constant node, or a
-few nodes that take the sizes from a graph input's shape, are added, once for the whole graph.
+`Emitter` adds nodes, `SizeEmitter` (in `sizes`) makes sizes, `Builder` (in `builder`) has what lowerings call. A value
+is a `Value` with the name that it has in the new graph. A constant or a vector of known sizes has no name until
+somebody needs one: then a Constant node, or a few nodes that take the sizes from a graph input's shape, are added,
+once for the whole graph.
 
 The nodes of one lowering are kept apart until it is done, so that the one that makes the result can have the name of
 the TensorFlow node, and the others names below it (`conv/Transpose`).
@@ -10,33 +11,37 @@ the TensorFlow node, and the others names below it (`conv/Transpose`).
 
 from __future__ import annotations
 
-import math
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from tensorferry.formats.dtype import INT64, DType
+from tensorferry.formats.dtype import INT32, INT64, DType
 from tensorferry.formats.errors import GraphError
-from tensorferry.formats.tensor import ArrayTensor, Tensor
+from tensorferry.formats.tensor import Tensor
 
-from ..dims import Dim, Dims, broadcast_dims, quotient, terms
+from ..dims import Dim, Dims, broadcast_dims
 from ..ir import Attr, AttrList, Graph, Node
 from ..values import Value
-from ..views import Reshaped, Transposed
-from .onnx_types import plan
+from ..views import Reshaped, Transposed, cast
+from .op_types import plan
 
 SHARED_BYTES = 1 << 12
 """Constants up to this size are compared by content, larger ones by identity."""
 
-_BROADCASTING = frozenset(
-    """Add Sub Mul Div Pow Mod Max Min Sum Mean And Or Xor BitwiseAnd BitwiseOr BitwiseXor BitShift Equal Greater
-    GreaterOrEqual Less LessOrEqual Where PRelu""".split()
-)
-_SAME_SHAPE = frozenset(
-    """Abs Acos Acosh Asin Asinh Atan Atanh BatchNormalization BitwiseNot Cast Ceil Celu Clip Cos Cosh CumSum Elu Erf Exp
-    Floor Gelu HardSigmoid HardSwish Identity IsInf IsNaN LRN LayerNormalization LeakyRelu Log LogSoftmax Mish Neg Not
-    Reciprocal Relu ReverseSequence Round ScatterElements ScatterND Selu Sigmoid Sign Sin Sinh Softmax Softplus Softsign
-    Sqrt Tan Tanh ThresholdedRelu Trilu""".split()
-)
+_BROADCASTING = """
+    Add Sub Mul Div Pow Mod Max Min Sum Mean And Or Xor BitwiseAnd BitwiseOr BitwiseXor BitShift Equal Greater
+    GreaterOrEqual Less LessOrEqual Where PRelu
+"""
+_SAME_SHAPE = """
+    Abs Acos Acosh Asin Asinh Atan Atanh BatchNormalization BitwiseNot Cast Ceil Celu Clip Cos Cosh CumSum Elu Erf
+    Exp Floor Gelu HardSigmoid HardSwish Identity IsInf IsNaN LRN LayerNormalization LeakyRelu Log LogSoftmax Mish
+    Neg Not Reciprocal Relu ReverseSequence Round ScatterElements ScatterND Selu Sigmoid Sign Sin Sinh Softmax
+    Softplus Softsign Sqrt Tan Tanh ThresholdedRelu Trilu
+"""
+BROADCASTING = frozenset(_BROADCASTING.split())
+"""The ops whose inputs broadcast to the shape of the result."""
+SAME_SHAPE = frozenset(_SAME_SHAPE.split())
+"""The ops whose result has the shape of the first input."""
 
 
 class _Unset:
@@ -46,7 +51,7 @@ class _Unset:
 UNSET = _Unset()
 
 
-class Emitter:
+class Emitter(ABC):
     """Builds a graph for one opset. `reserved` are the names that TensorFlow's nodes have a right to."""
 
     def __init__(self, opset: int, reserved: Collection[str] = ()) -> None:
@@ -63,7 +68,6 @@ class Emitter:
         self._shared: dict[Any, Value] = {}
         self._titles: dict[int, str] = {}
         self._kept: list[Tensor] = []
-        self._providers: dict[str, tuple[str, int]] = {}
 
     # Names and scopes
 
@@ -136,7 +140,7 @@ class Emitter:
             given.pop()
         casts = plan(op, self.opset, tuple(value.dtype if value is not None else None for value in given), outputs)
         operands = [
-            value.with_(**vars_of(self._cast(value, target))) if value is not None and target is not None else value
+            self._cast(value, target) if value is not None and target is not None else value
             for value, target in zip(given, casts.inputs, strict=True)
         ]
         wanted = [a or b for a, b in zip([*dtypes, *[None] * outputs], casts.outputs, strict=False)]
@@ -161,15 +165,19 @@ class Emitter:
         element by element, else unknown unless given.
         """
         if isinstance(dims, _Unset):
-            if op in _BROADCASTING:
+            if op in BROADCASTING:
                 dims = broadcast_dims(value.dims for value in inputs if value is not None)
             else:
-                dims = inputs[0].dims if op in _SAME_SHAPE and inputs and inputs[0] is not None else None
+                dims = inputs[0].dims if op in SAME_SHAPE and inputs and inputs[0] is not None else None
         return self.ops(op, *inputs, outputs=1, dtypes=[dtype], dims=[dims], **attrs)[0]
 
     def _cast(self, value: Value, dtype: DType) -> Value:
         if value.dtype == dtype:
             return value
+        if value.tensor is not None:
+            return Value.of_tensor(cast(value.tensor, dtype))
+        if not value.name and value.is_known and value.dtype.is_integer and dtype in (INT32, INT64):
+            return value.with_(dtype=dtype)
         return self.emit("Cast", [self.ref(value)], {"to": dtype}, [(dtype, value.dims)])[0]
 
     # Constants and sizes
@@ -179,23 +187,26 @@ class Emitter:
         if value.name:
             return value.name
         if value.tensor is not None:
-            return self._constant(value.tensor).name
+            return self.constant(value.tensor).name
         if value.entries is None:
             raise GraphError(self._scope, "expected a value of the graph under construction, got one without a name")
-        return self._sizes(value.dtype, value.entries, scalar=value.rank == 0).name
+        return self.sizes(value.dtype, value.entries, scalar=value.rank == 0).name
 
     def title(self, tensor: Tensor, name: str) -> None:
         """Says how the Constant of `tensor` is to be called, if one is ever needed."""
         self._kept.append(tensor)
         self._titles.setdefault(id(tensor), name)
 
-    def _constant(self, tensor: Tensor) -> Value:
+    def constant(self, tensor: Tensor) -> Value:
+        """The Constant node of a tensor, one for all that are equal."""
         key = self._identity(tensor)
         if key not in self._shared:
             title = self._titles.get(id(tensor), "")
             name = title if title and title not in self._taken else self.unique(title or self._under("constant"))
             self._taken.add(name)
-            (self._shared[key],) = self.emit("Constant", [], {"value": tensor}, [(tensor.dtype, tensor.shape)], name=name)
+            (self._shared[key],) = self.emit(
+                "Constant", [], {"value": tensor}, [(tensor.dtype, tensor.shape)], name=name
+            )
             self._kept.append(tensor)
         return self._shared[key]
 
@@ -209,147 +220,13 @@ class Emitter:
             return ("reshaped", tensor.shape, self._identity(tensor.base))
         return id(tensor)
 
-    def provide(self, value: Value) -> None:
-        """Notes that the sizes of a value that is there are what the symbols in its shape stand for."""
-        for axis, dim in enumerate(value.dims or ()):
-            if isinstance(dim, str) and dim not in self._providers and len(terms(dim)) == 1 and "*" not in dim:
-                self._providers[dim] = (value.name, axis)
-
-    def can_make(self, entries: Sequence[Dim]) -> bool:
-        """Whether every symbol in `entries` is the size of some value."""
-        return all(self._can_make(entry) for entry in entries)
-
-    def _can_make(self, dim: Dim) -> bool:
-        if dim is None:
-            return False
-        for names, _ in terms(dim):
-            for name in names:
-                if name not in self._providers:
-                    parts = quotient(name)
-                    if parts is None or not self._can_make(parts[0]):
-                        return False
-        return True
-
-    def _sizes(self, dtype: DType, entries: tuple[Dim, ...], *, scalar: bool) -> Value:
+    @abstractmethod
+    def sizes(self, dtype: DType, entries: tuple[Dim, ...], *, scalar: bool) -> Value:
         """A vector (or a scalar) of known sizes."""
-        key = (dtype.name, entries, scalar)
-        if key in self._shared:
-            return self._shared[key]
-        if all(isinstance(entry, int) for entry in entries):
-            value = self._constant(_integers(dtype, entries, scalar))
-        elif dtype != INT64:
-            value = self._lasting("Cast", [self._sizes(INT64, entries, scalar=scalar)], dtype, scalar, len(entries), to=dtype)
-        elif scalar:
-            first = self._constant(_integers(INT64, (0,), False))
-            value = self._lasting("Squeeze", [self._sizes(INT64, entries, scalar=False), first], INT64, True, 1)
-        else:
-            value = self._vector(entries)
-        self._shared[key] = value
-        return value
-
-    def _vector(self, entries: tuple[Dim, ...]) -> Value:
-        pieces: list[Value] = []
-        at = 0
-        while at < len(entries):
-            count = self._run(entries, at)
-            piece = entries[at : at + count]
-            if isinstance(piece[0], int):
-                pieces.append(self._constant(_integers(INT64, piece, False)))
-            elif piece[0] in self._providers:
-                pieces.append(self._read(self._providers[piece[0]], count))  # type: ignore[index]
-            else:
-                pieces.append(self._polynomial(piece[0]))  # type: ignore[arg-type]
-            at += count
-        if len(pieces) == 1:
-            return pieces[0]
-        return self._lasting("Concat", pieces, INT64, False, len(entries), axis=0)
-
-    def _run(self, entries: tuple[Dim, ...], start: int) -> int:
-        """How many entries from `start` on come from one place: numbers, or neighbouring sizes of one value."""
-        first = entries[start]
-        place = self._providers.get(first) if isinstance(first, str) else None
-        count = 1
-        while start + count < len(entries):
-            entry = entries[start + count]
-            if isinstance(first, int) and isinstance(entry, int):
-                count += 1
-            elif place and isinstance(entry, str) and self._providers.get(entry) == (place[0], place[1] + count):
-                count += 1
-            else:
-                break
-        return count
-
-    def _read(self, place: tuple[str, int], count: int) -> Value:
-        """Sizes of a value: [count]."""
-        source, axis = place
-        key = ("size", source, axis, count)
-        if key not in self._shared:
-            rank = len(self.dims.get(source) or ())
-            if self.opset >= 15:
-                span: dict[str, Attr] = {"start": axis, "end": axis + count} if count != rank else {}
-                self._shared[key] = self._lasting_named(source, "Shape", [source], count, span)
-            else:
-                whole = self._read_whole(source, rank)
-                if count == rank:
-                    return whole
-                ends = [self.ref(Value.of_entries(INT64, [end])) for end in (axis, axis + count)]
-                self._shared[key] = self._lasting_named(source, "Slice", [whole.name, *ends], count, {})
-        return self._shared[key]
-
-    def _read_whole(self, source: str, rank: int) -> Value:
-        key = ("size", source)
-        if key not in self._shared:
-            self._shared[key] = self._lasting_named(source, "Shape", [source], rank, {})
-        return self._shared[key]
-
-    def _polynomial(self, dim: str) -> Value:
-        key = ("polynomial", dim)
-        if key in self._shared:
-            return self._shared[key]
-        parts = quotient(dim)
-        if parts is not None:
-            below = self._constant(_integers(INT64, (parts[1],), False))
-            value = self._lasting("Div", [self._vector((parts[0],)), below], INT64, False, 1)
-        else:
-            value = self._sum(dim)
-        self._shared[key] = value
-        return value
-
-    def _sum(self, dim: str) -> Value:
-        total: Value | None = None
-        for names, coefficient in terms(dim):
-            factors = [self._vector((name,)) for name in names]
-            if coefficient != 1 or not factors:
-                factors.append(self._constant(_integers(INT64, (coefficient,), False)))
-            term = factors[0]
-            for factor in factors[1:]:
-                term = self._lasting("Mul", [term, factor], INT64, False, 1)
-            total = term if total is None else self._lasting("Add", [total, term], INT64, False, 1)
-        assert total is not None
-        return total
-
-    def _lasting(
-        self, op: str, inputs: Sequence[Value], dtype: DType, scalar: bool, count: int, **attrs: Attr
-    ) -> Value:
-        """A node that outlives the scope, of a vector or scalar."""
-        name = self.unique(self._under("shape"))
-        dims: Dims = () if scalar else (count,)
-        return self.emit(op, [value.name for value in inputs], attrs, [(dtype, dims)], name=name)[0]
-
-    def _lasting_named(self, source: str, op: str, inputs: Sequence[str], count: int, attrs: dict[str, Attr]) -> Value:
-        name = self.unique(f"{source.rpartition(':')[0]}/{op.lower()}")
-        return self.emit(op, inputs, attrs, [(INT64, (count,))], name=name)[0]
 
     def graph(self, outputs: dict[str, str]) -> Graph:
         """The graph as far as it has come."""
         return Graph(dict(self.nodes), outputs=outputs, dialect="onnx")
-
-
-def _integers(dtype: DType, entries: Sequence[Dim], scalar: bool) -> Tensor:
-    import numpy as np
-
-    array = np.array(entries, dtype.numpy())
-    return ArrayTensor(array.reshape(()) if scalar else array, dtype)
 
 
 def _renamed(value: str, names: dict[str, str]) -> str:
@@ -370,6 +247,3 @@ def _attribute(value: object) -> Attr:
             items = [float(item) for item in items]  # type: ignore[arg-type]
         return AttrList(kinds[type(items[0])] if items else "int", tuple(items))
     return value  # type: ignore[return-value]
-
-
-__all__ = ["UNSET", "Emitter", "math"]

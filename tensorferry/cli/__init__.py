@@ -30,7 +30,9 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 @click.group(context_settings=CONTEXT, no_args_is_help=True)
 @click.version_option(__version__, prog_name="tensorferry", message="%(prog)s %(version)s")
-@click.option("--traceback", is_flag=True, envvar="TENSORFERRY_TRACEBACK", help="Show where in the code an error came from.")
+@click.option(
+    "--traceback", is_flag=True, envvar="TENSORFERRY_TRACEBACK", help="Show where in the code an error came from."
+)
 def cli(traceback: bool) -> None:
     """Carry trained models out of TensorFlow files, without TensorFlow.
 

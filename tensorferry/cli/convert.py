@@ -11,12 +11,18 @@ from .options import EmaCommand, ema_option, graph_option, json_option, names, p
 @click.argument("src")
 @click.argument("dst")
 @graph_option
-@click.option("--to", metavar="FORMAT", help="graphdef, pbtxt, safetensors, npz or onnx; default: by the ending of DST.")
+@click.option(
+    "--to", metavar="FORMAT", help="graphdef, pbtxt, safetensors, npz or onnx; default: by the ending of DST."
+)
 @click.option("--inputs", metavar="A:0,B:0", help="Cut the graph at these values and feed them.")
-@click.option("--outputs", metavar="C:0", help="The values to compute; default: the signature's, or the only likely one.")
+@click.option(
+    "--outputs", metavar="C:0", help="The values to compute; default: the signature's, or the only likely one."
+)
 @click.option("--signature", metavar="NAME", help="Take inputs and outputs of this signature.")
 @click.option("--map", "maps", metavar="FILE", multiple=True, help="A table of names, {source: target}, JSON or TOML.")
-@click.option("--rename", "renames", metavar="OLD=NEW", multiple=True, help="OLD in SRC is NEW in DST, or in the graph.")
+@click.option(
+    "--rename", "renames", metavar="OLD=NEW", multiple=True, help="OLD in SRC is NEW in DST, or in the graph."
+)
 @ema_option
 @click.option("--include", metavar="GLOB", multiple=True, help="Take only the variables of these names.")
 @click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out the variables of these names.")

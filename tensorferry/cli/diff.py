@@ -10,7 +10,9 @@ from .options import json_option, print_json
 @click.command()
 @click.argument("a")
 @click.argument("b")
-@click.option("--rtol", type=click.FloatRange(0), default=0.0, help="Relative tolerance; default 0: bytes are compared.")
+@click.option(
+    "--rtol", type=click.FloatRange(0), default=0.0, help="Relative tolerance; default 0: bytes are compared."
+)
 @click.option("--atol", type=click.FloatRange(0), default=0.0, help="Absolute tolerance; default 0.")
 @json_option
 def diff(a: str, b: str, rtol: float, atol: float, as_json: bool) -> int:

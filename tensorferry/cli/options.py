@@ -26,8 +26,8 @@ def graph_option(function: Callable[..., Any]) -> Callable[..., Any]:
 class EmaCommand(click.Command):
     """A command whose `--ema` takes a suffix or none.
 
-    In `--ema SRC DST` the parser takes SRC for the suffix; where an argument is missing for that reason, it is read again
-    with the suffix left out.
+    In `--ema SRC DST` the parser takes SRC for the suffix; where an argument is missing for that reason, the words are
+    read again without a suffix.
     """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

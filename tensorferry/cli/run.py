@@ -13,7 +13,9 @@ from .options import EmaCommand, ema_option, graph_option, json_option, names, p
 @click.argument("src")
 @click.option("--outputs", metavar="C:0", help="The values to compute; default: the only likely one.")
 @click.option("--feed", "feeds", metavar="A:0=X.NPY", multiple=True, help="Feed a value from a .npy file.")
-@click.option("--rename", "renames", metavar="OLD=NEW", multiple=True, help="OLD in the checkpoint is NEW in the graph.")
+@click.option(
+    "--rename", "renames", metavar="OLD=NEW", multiple=True, help="OLD in the checkpoint is NEW in the graph."
+)
 @ema_option
 @graph_option
 @json_option
@@ -37,11 +39,11 @@ def run(
 
     model = api.load_model(src, graph=graph)
     arrays = dict(_read_feed(feed) for feed in feeds)
-    found = api.evaluate(
-        model, outputs=names(outputs), feeds=arrays, rename=parse_renames(renames), ema=ema or False
-    )
+    found = api.evaluate(model, outputs=names(outputs), feeds=arrays, rename=parse_renames(renames), ema=ema or False)
     if as_json:
-        print_json({name: {"dtype": str(v.dtype), "shape": list(v.shape), "value": _json(v)} for name, v in found.items()})
+        print_json(
+            {name: {"dtype": str(v.dtype), "shape": list(v.shape), "value": _json(v)} for name, v in found.items()}
+        )
         return
     for name, value in found.items():
         click.echo(f"{name} {value.dtype} {list(value.shape)}\n{value}")
@@ -59,7 +61,9 @@ def _read_feed(word: str) -> tuple[str, Any]:
     try:
         value = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise FormatError(path, f"expected an array in .npy form, got: {getattr(error, 'strerror', None) or error}") from None
+        raise FormatError(
+            path, f"expected an array in .npy form, got: {getattr(error, 'strerror', None) or error}"
+        ) from None
     if not isinstance(value, np.ndarray):
         raise FormatError(path, "expected one array in .npy form, got an archive")
     return value_name(name), value

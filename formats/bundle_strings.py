@@ -1,13 +1,9 @@
-"""Values of a bundle that aren't simply their elements' bytes: strings, and what no array can hold.
+"""The strings of a bundle, whose values aren't simply their elements' bytes.
 
     strings    varint64 length, one for each element | masked CRC-32C of the lengths: 4 | the strings, one after another
 
 The checksum of the lengths runs over each as a number of 4 bytes (8 where it needs them), not over the varints; the
 entry's checksum goes on from it over the 4 bytes that are stored and the strings. All of them in the file's byte order.
-
-    variants   for each element: varint64 length | VariantTensorDataProto | masked CRC-32C of all so far: 4
-
-A variant is any C++ object that could be written (a list of tensors, say): only its own class can read it.
 
 Source: TensorFlow's util/tensor_bundle/tensor_bundle.cc.
 """
@@ -15,20 +11,16 @@ Source: TensorFlow's util/tensor_bundle/tensor_bundle.cc.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from .binary import Path, Window, open_file
+from .binary import Path, open_file
 from .crc import crc32c, unmask
-from .dtype import OPAQUE, STRING_TYPE, DType
-from .errors import FormatError, UnsupportedError
+from .dtype import STRING_TYPE
+from .errors import FormatError
 from .tensor import Buffer, Tensor, refuse_strings
 
 if TYPE_CHECKING:
     import numpy as np
-
-
-MAX_ARRAY_RANK = 64
-"""Dimensions that numpy's arrays can have; TensorFlow's can have 254."""
 
 
 class StringTensor(Tensor):
@@ -73,7 +65,7 @@ class StringTensor(Tensor):
             return []
         what = f"a string's length in {self.name!r}"
         lengths = [window.varint64(what) for _ in range(self.size)]
-        order = "big" if self.big_endian else "little"
+        order: Literal["big", "little"] = "big" if self.big_endian else "little"
         numbers = b"".join(length.to_bytes(4 if length < 1 << 32 else 8, order) for length in lengths)
         crc = crc32c(numbers)
         stored = window.take(4, f"the checksum of the lengths in {self.name!r}")
@@ -89,26 +81,3 @@ class StringTensor(Tensor):
                 self.path,
                 f"expected checksum {expected:08x} for {what}{self.name!r}, got {found:08x}: the data are damaged",
             )
-
-
-class OpaqueTensor(Tensor):
-    """A value that no array holds, for its type or its rank. Asking for it raises UnsupportedError."""
-
-    __slots__ = ("name", "path")
-
-    def __init__(self, dtype: DType, shape: tuple[int, ...], path: Path, *, name: str) -> None:
-        super().__init__(dtype, shape)
-        self.path = path
-        self.name = name
-
-    def chunks(self) -> Iterator[Buffer]:
-        raise self._refusal()
-
-    def numpy(self) -> np.ndarray[Any, Any]:
-        raise self._refusal()
-
-    def _refusal(self) -> UnsupportedError:
-        if self.dtype.kind != OPAQUE:
-            got = f"{self.rank} dimensions"
-            return UnsupportedError(self.path, f"expected at most {MAX_ARRAY_RANK} dimensions of {self.name!r}, got {got}")
-        return UnsupportedError(self.path, f"expected a type that arrays hold for {self.name!r}, got {self.dtype}")

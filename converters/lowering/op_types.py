@@ -26,9 +26,9 @@ _PAIR = f"{_REALS} int32 int64"
 _MANY = f"{_REALS} int32 int64 int8 uint8"
 _WIDE = f"{_REALS} int32 int64 uint32 uint64"
 _FLOAT_ONLY = """
-    Acos Acosh AffineGrid Asin Asinh Atan Atanh AveragePool Celu Col2Im Conv ConvTranspose Cosh Det Elu Erf GlobalAveragePool
-    GlobalMaxPool GridSample HardSigmoid Hardmax HardSwish InstanceNormalization LRN LeakyRelu LpPool Mish PRelu Selu
-    Sinh Softplus Softsign Tan ThresholdedRelu
+    Acos Acosh AffineGrid Asin Asinh Atan Atanh AveragePool Celu Col2Im Conv ConvTranspose Cosh Det Elu Erf
+    GlobalAveragePool GlobalMaxPool GridSample HardSigmoid Hardmax HardSwish InstanceNormalization LRN LeakyRelu LpPool
+    Mish PRelu Selu Sinh Softplus Softsign Tan ThresholdedRelu
 """
 _TABLE = [
     (_FLOAT_ONLY, "float32"),
@@ -68,9 +68,7 @@ _TABLE = [
     ("BitShift", "uint8 uint32 uint64"),
 ]
 
-KERNELS: dict[str, frozenset[str]] = {
-    op: frozenset(types.split()) for ops, types in _TABLE for op in ops.split()
-}
+KERNELS: dict[str, frozenset[str]] = {op: frozenset(types.split()) for ops, types in _TABLE for op in ops.split()}
 """For each op with gaps, the types of its main input that onnxruntime has a kernel for."""
 
 _WIDER = {

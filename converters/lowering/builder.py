@@ -1,0 +1,370 @@
+"""What lowerings build with: standard ops by name, and the everyday ones with their differences between opsets hidden.
+
+    g.op("Add", x, y)                    any standard op
+    g.transpose, reshape, unsqueeze, squeeze, cast, concat, slice, gather, expand, split, pad, reduce, ...
+    g.scalar(0.5, like=x)  g.ints([0, 1])  constants
+    g.parts(shape)  g.vector([...])      shape arithmetic on parts
+
+A part is one size: a number, a symbol, or an int64 value [1] where only the running model knows. Arithmetic on parts
+makes nodes only for the last kind. Helpers fold constants as views that compute nothing until they are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tensorferry.formats.dtype import INT32, INT64, DType
+from tensorferry.formats.errors import UnsupportedError
+from tensorferry.formats.tensor import ArrayTensor
+
+from .. import dims as sizes_of
+from ..dims import Dim, Dims, broadcast_dims, known, product
+from ..values import Value
+from ..views import reshaped, transposed
+from .sizes import SizeEmitter
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Part: TypeAlias = "int | str | Value"
+"""One size: known, symbolic, or computed (an int64 value [1])."""
+
+TO_END = (1 << 63) - 1
+"""A slice's end beyond every dimension."""
+
+
+class Builder(SizeEmitter):
+    """Adds ONNX nodes for the lowering of one TensorFlow graph."""
+
+    # Constants
+
+    def constant_of(self, array: np.ndarray[Any, Any], dtype: DType | None = None) -> Value:
+        """A constant from an array."""
+        return Value.of_tensor(ArrayTensor(array, dtype))
+
+    def scalar(self, number: complex, *, like: Value | DType) -> Value:
+        """A scalar constant of some value's type."""
+        import numpy as np
+
+        dtype = like.dtype if isinstance(like, Value) else like
+        return self.constant_of(np.array(number).astype(dtype.numpy()), dtype)
+
+    def ints(self, numbers: Sequence[int]) -> Value:
+        """A constant vector of int64."""
+        return Value.of_entries(INT64, numbers)
+
+    # What a lowering may ask of its inputs
+
+    def rank(self, x: Value, what: str = "input") -> int:
+        """The rank of a value; UnsupportedError where it is unknown."""
+        if x.dims is None:
+            raise UnsupportedError("", f"expected an {what} of known rank", hint="give the inputs' shapes")
+        return len(x.dims)
+
+    def axis(self, axis: Value | int, rank: int, what: str = "axis") -> int:
+        """A constant axis, counted from the front; UnsupportedError where it is computed."""
+        number = axis if isinstance(axis, int) else axis.integer()
+        if number is None:
+            raise UnsupportedError("", f"expected the {what} to be a constant, got a computed one")
+        if not -rank <= number < rank:
+            raise UnsupportedError("", f"expected the {what} within {rank} dimensions, got {number}")
+        return number % rank
+
+    def numbers(self, x: Value, what: str) -> tuple[int, ...]:
+        """The elements of a constant of integers; UnsupportedError where it is computed."""
+        integers = x.integers()
+        if integers is None:
+            raise UnsupportedError("", f"expected the {what} to be constant, got computed ones")
+        return integers
+
+    # Types
+
+    def cast(self, x: Value, dtype: DType) -> Value:
+        """x converted to another type."""
+        return self._cast(x, dtype)
+
+    def int64(self, x: Value) -> Value:
+        """An integer value as int64, without a node where its contents are known."""
+        if x.entries is not None and self.can_make(x.entries):
+            return Value(INT64, x.dims, None, x.entries)
+        integers = x.integers() if x.rank is not None and x.rank <= 1 else None
+        if integers is not None:
+            return Value.of_entries(INT64, integers, scalar=x.rank == 0)
+        return self._cast(x, INT64)
+
+    # Shape arithmetic
+
+    def part(self, x: Value) -> Part:
+        """A scalar (or vector of one) of integers as a part."""
+        entries = x.known_entries()
+        if entries and len(entries) == 1 and entries[0] is not None and self.can_make(entries):
+            return entries[0]
+        wide = self.int64(x)
+        return wide if x.dims == (1,) else self.reshape(wide, [1])
+
+    def parts(self, x: Value) -> list[Part]:
+        """The elements of a vector of integers as parts; UnsupportedError where nobody knows how many there are."""
+        entries = x.known_entries()
+        if entries is None:
+            raise UnsupportedError("", "expected a vector of known length, got one of any length")
+        found: list[Part] = []
+        for i, entry in enumerate(entries):
+            if entry is not None and self.can_make((entry,)):
+                found.append(entry)
+            else:
+                found.append(self.slice(self.int64(x), [i], [i + 1], [0]))
+        return found
+
+    def size(self, x: Value, axis: int) -> Part:
+        """The size of one dimension."""
+        dim = x.dims[axis] if x.dims is not None else None
+        if dim is not None and self.can_make((dim,)):
+            return dim
+        at = axis if axis >= 0 else self.rank(x) + axis
+        if self.opset >= 15:
+            return self.op("Shape", x, dims=(1,), start=at, end=at + 1)
+        return self.slice(self.op("Shape", x, dims=(x.rank,)), [at], [at + 1], [0])
+
+    def sizes_of(self, x: Value) -> list[Part]:
+        """The sizes of all dimensions."""
+        return [self.size(x, axis) for axis in range(self.rank(x))]
+
+    def shape(self, x: Value) -> Value:
+        """The shape as an int64 vector; any rank."""
+        if x.dims is not None and self.can_make(x.dims):
+            return Value.of_entries(INT64, x.dims)
+        return self.op("Shape", x, dims=(x.rank,))
+
+    def vector(self, parts: Sequence[Part]) -> Value:
+        """Parts joined to an int64 vector."""
+        if not any(isinstance(part, Value) for part in parts):
+            return Value.of_entries(INT64, parts)  # type: ignore[arg-type]
+        pieces: list[Value] = []
+        run: list[Dim] = []
+        for part in parts:
+            if isinstance(part, Value):
+                if run:
+                    pieces.append(Value.of_entries(INT64, run))
+                    run = []
+                pieces.append(part)
+            else:
+                run.append(part)
+        if run:
+            pieces.append(Value.of_entries(INT64, run))
+        if len(pieces) == 1:
+            return pieces[0]
+        entries = tuple(part if not isinstance(part, Value) else None for part in parts)
+        joined = self.op("Concat", *pieces, dims=(len(parts),), axis=0)
+        return joined.with_(entries=entries)
+
+    def plus(self, *parts: Part) -> Part:
+        """The sum of parts."""
+        return self._combined("Add", sizes_of.add, parts)
+
+    def times(self, *parts: Part) -> Part:
+        """The product of parts."""
+        return self._combined("Mul", sizes_of.multiply, parts)
+
+    def minus(self, a: Part, b: Part) -> Part:
+        """a - b."""
+        return self.plus(a, self.times(b, -1))
+
+    def floor_div(self, a: Part, b: Part) -> Part:
+        """a // b for parts that are not negative, b positive."""
+        if isinstance(b, int) and not isinstance(a, Value):
+            exact = sizes_of.floor_divide(a, b)
+            if exact is not None:
+                return exact
+        if not isinstance(a, Value) and not isinstance(b, Value):
+            exact = sizes_of.exact_divide(a, b)
+            if exact is not None:
+                return exact
+        return self.op("Div", self.vector([a]), self.vector([b]))
+
+    def ceil_div(self, a: Part, b: int) -> Part:
+        """a / b, rounded up."""
+        return self.floor_div(self.plus(a, b - 1), b)
+
+    def _combined(self, op: str, function: Any, parts: Sequence[Part]) -> Part:
+        known_part = function(*(part for part in parts if not isinstance(part, Value)))
+        computed = [part for part in parts if isinstance(part, Value)]
+        if known_part is None:
+            computed += [self.vector([part]) for part in parts if not isinstance(part, Value)]
+        elif not computed:
+            return known_part  # type: ignore[no-any-return]
+        elif known_part != (0 if op == "Add" else 1):
+            computed.append(self.vector([known_part]))
+        total = computed[0]
+        for value in computed[1:]:
+            total = self.op(op, total, value)
+        return total
+
+    # Everyday ops
+
+    def transpose(self, x: Value, perm: Sequence[int]) -> Value:
+        """Dimension i is x's dimension perm[i]."""
+        perm = list(perm)
+        if perm == sorted(perm):
+            return x
+        if x.tensor is not None:
+            return Value.of_tensor(transposed(x.tensor, perm))
+        dims = None if x.dims is None else tuple(x.dims[axis] for axis in perm)
+        return self.op("Transpose", x, dims=dims, perm=perm)
+
+    def reshape(self, x: Value, shape: Sequence[Part] | Value, dims: Dims | None = None) -> Value:
+        """x in another shape: parts, of which one may be -1, or an int64 vector. Zeros are sizes of 0."""
+        if isinstance(shape, Value):
+            return self._reshape(x, shape, dims)
+        if dims is None:
+            dims = tuple(None if isinstance(part, Value) or part == -1 else part for part in shape)
+        target = known(dims)
+        if x.tensor is not None and target is not None and x.size == product(target):
+            return Value.of_tensor(reshaped(x.tensor, target))
+        if x.dims is not None and x.dims == dims and None not in dims:
+            return x
+        return self._reshape(x, self.vector(_fewest_symbols(x.dims, dims, shape)), dims, zeros=0 in shape)
+
+    def _reshape(self, x: Value, shape: Value, dims: Dims, *, zeros: bool = False) -> Value:
+        if zeros and self.opset < 14:
+            raise UnsupportedError("", "expected opset 14 or newer for a reshape to a dimension of 0")
+        return self.op("Reshape", x, shape, dims=dims, allowzero=1 if zeros else None)
+
+    def unsqueeze(self, x: Value, axes: Sequence[int]) -> Value:
+        """Dimensions of 1 at `axes` of the result."""
+        axes = list(axes)
+        if not axes:
+            return x
+        dims: Dims = None
+        if x.dims is not None:
+            rank = len(x.dims) + len(axes)
+            places = {axis % rank for axis in axes}
+            left = iter(x.dims)
+            dims = tuple(1 if axis in places else next(left) for axis in range(rank))
+            shape = known(dims)
+            if x.tensor is not None and shape is not None:
+                return Value.of_tensor(reshaped(x.tensor, shape))
+        return self.op("Unsqueeze", x, self.ints(axes), dims=dims)
+
+    def squeeze(self, x: Value, axes: Sequence[int] | None) -> Value:
+        """x without its dimensions `axes` (None: without all of 1)."""
+        dims: Dims = None
+        if x.dims is not None and axes is not None:
+            gone = {axis % len(x.dims) for axis in axes}
+            dims = tuple(dim for axis, dim in enumerate(x.dims) if axis not in gone)
+            shape = known(dims)
+            if x.tensor is not None and shape is not None:
+                return Value.of_tensor(reshaped(x.tensor, shape))
+        return self.op("Squeeze", x, None if axes is None else self.ints(list(axes)), dims=dims)
+
+    def concat(self, xs: Sequence[Value], axis: int) -> Value:
+        """Values joined along a dimension."""
+        if len(xs) == 1:
+            return xs[0]
+        dims: Dims = None
+        if all(x.dims is not None for x in xs):
+            first = list(xs[0].dims or ())
+            first[axis] = sizes_of.add(*(x.dims[axis] for x in xs))  # type: ignore[index]
+            dims = tuple(first)
+        return self.op("Concat", *xs, dims=dims, axis=axis)
+
+    def slice(
+        self,
+        x: Value,
+        starts: Sequence[Part],
+        ends: Sequence[Part],
+        axes: Sequence[int],
+        steps: Sequence[int] | None = None,
+    ) -> Value:
+        """x[starts[i] : ends[i] : steps[i]] along axes[i], with Python's meaning of negative and large ends."""
+        dims: list[Dim] | None = None if x.dims is None else list(x.dims)
+        for i, axis in enumerate(axes):
+            if dims is not None:
+                dims[axis] = _length(dims[axis], starts[i], ends[i], steps[i] if steps else 1)
+        operands = [self.vector(starts), self.vector(ends), self.ints(list(axes))]
+        if steps is not None and any(step != 1 for step in steps):
+            operands.append(self.ints(list(steps)))
+        return self.op("Slice", x, *operands, dims=None if dims is None else tuple(dims))
+
+    def gather(self, x: Value, indices: Value, axis: int = 0) -> Value:
+        """x at `indices` along an axis; negative indices count from the end."""
+        dims: Dims = None
+        if x.dims is not None and indices.dims is not None:
+            dims = (*x.dims[:axis], *indices.dims, *x.dims[axis % len(x.dims) + 1 :])
+        index = indices if indices.dtype in (INT32, INT64) else self.cast(indices, INT64)
+        return self.op("Gather", x, index, dims=dims, axis=axis)
+
+    def expand(self, x: Value, shape: Value) -> Value:
+        """x broadcast with a shape."""
+        target = shape.known_entries()
+        return self.op("Expand", x, shape, dims=broadcast_dims((x.dims, target)) if target is not None else None)
+
+    def split(self, x: Value, sizes: Sequence[Part], axis: int) -> tuple[Value, ...]:
+        """x parted along an axis."""
+        dims = [
+            None if x.dims is None else (*x.dims[:axis], None if isinstance(size, Value) else size, *x.dims[axis + 1 :])
+            for size in sizes
+        ]
+        if len(sizes) == 1:
+            return (x,)
+        return self.ops("Split", x, self.vector(sizes), outputs=len(sizes), dims=dims, axis=axis)
+
+    def pad(self, x: Value, before: Sequence[Part], after: Sequence[Part], value: Value | None = None) -> Value:
+        """x with constant `value` (zero) around it."""
+        dims = x.dims
+        if dims is not None:
+            around = zip(dims, before, after, strict=True)
+            dims = tuple(sizes_of.add(dim, _dim(a), _dim(b)) for dim, a, b in around)
+        return self.op("Pad", x, self.vector([*before, *after]), value, dims=dims)
+
+    def reduce(self, op: str, x: Value, axes: Sequence[int] | None, *, keep: bool) -> Value:
+        """A reduction over constant axes; None means over all."""
+        dims: Dims = None
+        if x.dims is not None:
+            places = range(len(x.dims)) if axes is None else {axis % len(x.dims) for axis in axes}
+            reduced = [1 if axis in places else dim for axis, dim in enumerate(x.dims)]
+            dims = tuple(dim for axis, dim in enumerate(reduced) if keep or axis not in places)
+        if axes is None:
+            return self.op(op, x, dims=dims, keepdims=keep)
+        if self.opset >= (13 if op == "ReduceSum" else 18):
+            return self.op(op, x, self.ints(list(axes)), dims=dims, keepdims=keep)
+        return self.op(op, x, dims=dims, axes=list(axes), keepdims=keep)
+
+    def select(self, condition: Value, x: Value, y: Value) -> Value:
+        """x where the condition holds, else y."""
+        return self.op("Where", condition, x, y)
+
+
+def _dim(part: Part) -> Dim:
+    return None if isinstance(part, Value) else part
+
+
+def _length(dim: Dim, start: Part, end: Part, step: int) -> Dim:
+    if isinstance(dim, int) and isinstance(start, int) and isinstance(end, int):
+        stop = None if step < 0 and end < -dim else end
+        return len(range(*slice(start, stop, step).indices(dim)))
+    if step == 1 and start == 0 and end == dim:
+        return dim
+    return dim if step == 1 and start == 0 and end == TO_END else None
+
+
+def _fewest_symbols(before: Dims, after: Sequence[Dim], shape: Sequence[Part]) -> list[Part]:
+    """The shape for a Reshape with as much of it constant as can be.
+
+    One size that is no number can be -1, provided that nothing else is 0; one that x has in the same place can be 0,
+    which copies it. Where both together leave no symbol, the shape is a constant.
+    """
+    parts = list(shape)
+    computed = [i for i, part in enumerate(parts) if not isinstance(part, int)]
+    if -1 in parts or 0 in parts or not computed:
+        return parts
+    copied = [
+        0 if isinstance(dim, str) and before is not None and i < len(before) and before[i] == dim else part
+        for i, (dim, part) in enumerate(zip(after, parts, strict=True))
+    ]
+    left = [i for i in computed if copied[i] != 0]
+    if len(computed) == 1 or len(left) == 1:
+        shortest = parts if len(computed) == 1 else copied
+        shortest[computed[0] if len(computed) == 1 else left[0]] = -1
+        return shortest
+    return parts if left else copied

@@ -1,0 +1,295 @@
+"""Elements picked out of tensors or put into them: slices, gathers, scatters, sorting, running sums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tensorferry.formats.dtype import BOOL, INT32, INT64
+from tensorferry.formats.errors import UnsupportedError
+
+from ..inference.selection import spec_actions, spec_dims
+from ..ops import OpNode, OpTable
+from ..values import Value
+from .array import filled
+from .builder import TO_END, Builder, Part
+
+LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")
+
+
+@LOWERINGS.op("Slice")
+def slice_(node: OpNode, g: Builder, x: Value, begin: Value, size: Value) -> Value:
+    """`size` places from `begin` on; -1 means up to the end."""
+    starts, sizes = begin.known_entries(), size.known_entries()
+    if starts is None or sizes is None or not g.can_make(starts) or not g.can_make(sizes):
+        return _computed_slice(g, x, begin, size)
+    axes, firsts, lasts = [], [], []
+    for axis, (start, count) in enumerate(zip(starts, sizes, strict=True)):
+        if start == 0 and (count == -1 or (x.dims is not None and x.dims[axis] == count)):
+            continue
+        axes.append(axis)
+        firsts.append(start)
+        lasts.append(TO_END if count == -1 else g.plus(start, count))  # type: ignore[arg-type]
+    if not axes:
+        return x
+    return g.slice(x, firsts, lasts, axes).with_(dims=g.results[0].dims)  # type: ignore[arg-type]
+
+
+def _computed_slice(g: Builder, x: Value, begin: Value, size: Value) -> Value:
+    start, count = g.int64(begin), g.int64(size)
+    end = g.op("Add", start, count)
+    entries = size.known_entries()
+    if entries is None or any(entry is None or entry == -1 for entry in entries):
+        end = g.select(g.op("Less", count, g.ints([0])), g.ints([TO_END]), end)
+    return g.op("Slice", x, start, end, dims=g.results[0].dims)
+
+
+@LOWERINGS.op(
+    "StridedSlice", attrs={"begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"}
+)
+def strided_slice(node: OpNode, g: Builder, x: Value, begin: Value, end: Value, strides: Value) -> Value:
+    """Python's x[begin:end:stride, index, newaxis, ...]: a slice, then dimensions taken away and put in."""
+    spec = _Spec(node, g, x, begin, end, strides)
+    if spec.axes:
+        x = g.slice(x, spec.starts, spec.ends, spec.axes, spec.steps)
+    if spec.shrunk:
+        x = g.squeeze(x, spec.shrunk)
+    return g.unsqueeze(x, spec.new).with_(dims=g.results[0].dims) if spec.new else x
+
+
+class _Spec:
+    """The parts of a strided slice, each for the axes of the input that it concerns; `new` counts in the result."""
+
+    def __init__(self, node: OpNode, g: Builder, x: Value, begin: Value, end: Value, strides: Value) -> None:
+        steps = g.numbers(strides, "strides")
+        starts, ends = g.parts(begin), g.parts(end)
+        self.axes: list[int] = []
+        self.starts: list[Part] = []
+        self.ends: list[Part] = []
+        self.steps: list[int] = []
+        self.shrunk: list[int] = []
+        self.new: list[int] = []
+        axis = place = 0
+        for i, action in enumerate(spec_actions(node, len(steps))):
+            if action == "new":
+                self.new.append(place)
+                place += 1
+            elif action == "ellipsis":
+                if all(other in ("new", "ellipsis") for other in spec_actions(node, len(steps))[i:]):
+                    if "new" not in spec_actions(node, len(steps))[i:]:
+                        break
+                spread = g.rank(x) - spec_dims(node, len(steps))
+                axis += spread
+                place += spread
+            elif action == "shrink":
+                self._index(g, axis, starts[i])
+                axis += 1
+            else:
+                begins = None if node.integer("begin_mask") >> i & 1 else starts[i]
+                stops = None if node.integer("end_mask") >> i & 1 else ends[i]
+                self._range(x, axis, begins, stops, steps[i])
+                axis += 1
+                place += 1
+
+    def _index(self, g: Builder, axis: int, start: Part) -> None:
+        """One place: from it to the next, which after -1 is the end."""
+        if isinstance(start, Value):
+            follows = g.op("Add", start, g.ints([1]))
+            stop: Part = g.select(g.op("Equal", start, g.ints([-1])), g.ints([TO_END]), follows)
+        else:
+            stop = TO_END if start == -1 else g.plus(start, 1)
+        self._add(axis, start, stop, 1)
+        self.shrunk.append(axis)
+
+    def _range(self, x: Value, axis: int, start: Part | None, stop: Part | None, step: int) -> None:
+        if step > 0:
+            first, last = (0 if start is None else start), (TO_END if stop is None else stop)
+            whole = x.dims is not None and axis < len(x.dims) and x.dims[axis] == last
+            if step == 1 and first == 0 and (last == TO_END or whole):
+                return
+        else:
+            first, last = (TO_END if start is None else start), (-TO_END if stop is None else stop)
+        self._add(axis, first, last, step)
+
+    def _add(self, axis: int, start: Part, stop: Part, step: int) -> None:
+        self.axes.append(axis)
+        self.starts.append(start)
+        self.ends.append(stop)
+        self.steps.append(step)
+
+
+@LOWERINGS.op("GatherV2", attrs={"batch_dims"})
+def gather_v2(node: OpNode, g: Builder, x: Value, indices: Value, axis: Value) -> Value:
+    """Rows by index along an axis; with batch dimensions, each batch from its own rows."""
+    batch_dims = node.integer("batch_dims")
+    if batch_dims == 0 and axis.integer() is not None:
+        place = axis.integer()
+        assert place is not None
+        return g.gather(x, indices, place).with_(dims=g.results[0].dims)
+    rank = g.rank(x)
+    place = g.axis(axis, rank)
+    batch_dims %= max(g.rank(indices, "indices"), 1)
+    return _batch_gather(g, x, indices, place, batch_dims)
+
+
+def _batch_gather(g: Builder, x: Value, indices: Value, axis: int, batch_dims: int) -> Value:
+    """The batch dimensions become one, which counts rows in a table of all batches."""
+    rank = g.rank(x)
+    order = [*range(batch_dims), axis, *(a for a in range(batch_dims, rank) if a != axis)]
+    moved = g.transpose(x, order)
+    sizes = g.sizes_of(moved)
+    batches, rows, rest = g.times(*sizes[:batch_dims]), sizes[batch_dims], sizes[batch_dims + 1 :]
+    table = g.reshape(moved, [g.times(batches, rows), *rest])
+    index_sizes = g.sizes_of(indices)
+    offsets = g.op("Mul", _count(g, batches), g.vector([rows]))
+    flat = g.reshape(g.cast(indices, INT64), [batches, g.times(*index_sizes[batch_dims:])])
+    places = g.op("Add", flat, g.unsqueeze(offsets, [1]))
+    found = g.gather(table, g.reshape(places, index_sizes), 0)
+    between = len(index_sizes) - batch_dims
+    inner = list(range(len(index_sizes), len(index_sizes) + len(rest)))
+    before = inner[: axis - batch_dims]
+    after = inner[axis - batch_dims :]
+    return g.transpose(found, [*range(batch_dims), *before, *range(batch_dims, batch_dims + between), *after])
+
+
+def _count(g: Builder, count: Part) -> Value:
+    """0, 1, ..., count - 1."""
+    if isinstance(count, int) and count <= 1024:
+        return g.ints(range(count))
+    end = g.reshape(g.vector([count]), [])
+    return g.op("Range", g.scalar(0, like=INT64), end, g.scalar(1, like=INT64), dims=(None,))
+
+
+@LOWERINGS.op("Gather", attrs={"validate_indices"})
+def gather(node: OpNode, g: Builder, x: Value, indices: Value) -> Value:
+    """GatherV2 along the first dimension; ONNX always checks the indices."""
+    return g.gather(x, indices, 0).with_(dims=g.results[0].dims)
+
+
+@LOWERINGS.op("GatherNd", attrs={"bad_indices_policy"})
+def gather_nd(node: OpNode, g: Builder, x: Value, indices: Value) -> Value:
+    """Positions by the last dimension of `indices`."""
+    _check_policy(node)
+    if indices.dims is not None and indices.dims[-1:] == (0,):
+        raise UnsupportedError("", "expected indices of one number at least")
+    return g.op("GatherND", x, g.cast(indices, INT64), dims=g.results[0].dims)
+
+
+def _check_policy(node: OpNode) -> None:
+    policy = node.text("bad_indices_policy") if node.has("bad_indices_policy") else ""
+    if policy not in ("", "DEFAULT", "ERROR"):
+        raise UnsupportedError("", f"ONNX stops at bad indices, got the policy {policy}")
+
+
+@LOWERINGS.op("ScatterNd", attrs={"bad_indices_policy"})
+def scatter_nd(node: OpNode, g: Builder, indices: Value, updates: Value, shape: Value) -> Value:
+    """Updates added up at their positions in a tensor of zeros."""
+    _check_policy(node)
+    zeros = filled(g, 0, updates, g.int64(shape), g.results[0].dims)
+    return _scattered(g, zeros, indices, updates, "add")
+
+
+@LOWERINGS.op("TensorScatterUpdate", attrs={"bad_indices_policy"})
+def tensor_scatter_update(node: OpNode, g: Builder, x: Value, indices: Value, updates: Value) -> Value:
+    """x with updates at their positions."""
+    _check_policy(node)
+    return _scattered(g, x, indices, updates, None)
+
+
+@LOWERINGS.op("TensorScatterAdd", attrs={"bad_indices_policy"})
+def tensor_scatter_add(node: OpNode, g: Builder, x: Value, indices: Value, updates: Value) -> Value:
+    """x with updates added."""
+    _check_policy(node)
+    return _scattered(g, x, indices, updates, "add")
+
+
+@LOWERINGS.op("TensorScatterSub", attrs={"bad_indices_policy"})
+def tensor_scatter_sub(node: OpNode, g: Builder, x: Value, indices: Value, updates: Value) -> Value:
+    """x with updates taken off."""
+    _check_policy(node)
+    return _scattered(g, x, indices, g.op("Neg", updates), "add")
+
+
+@LOWERINGS.op("TensorScatterMax", attrs={"bad_indices_policy"})
+def tensor_scatter_max(node: OpNode, g: Builder, x: Value, indices: Value, updates: Value) -> Value:
+    """The larger of x and the updates."""
+    _check_policy(node)
+    return _scattered(g, x, indices, updates, "max")
+
+
+@LOWERINGS.op("TensorScatterMin", attrs={"bad_indices_policy"})
+def tensor_scatter_min(node: OpNode, g: Builder, x: Value, indices: Value, updates: Value) -> Value:
+    """The smaller of x and the updates."""
+    _check_policy(node)
+    return _scattered(g, x, indices, updates, "min")
+
+
+def _scattered(g: Builder, x: Value, indices: Value, updates: Value, reduction: str | None) -> Value:
+    if g.opset < (18 if reduction in ("max", "min") else 16) and reduction:
+        raise UnsupportedError("", f"opset {g.opset} can't scatter with {reduction}", hint="choose opset 18")
+    return g.op("ScatterND", x, g.cast(indices, INT64), updates, reduction=reduction)
+
+
+@LOWERINGS.op("SparseToDense", attrs={"validate_indices"})
+def sparse_to_dense(node: OpNode, g: Builder, indices: Value, shape: Value, values: Value, default: Value) -> Value:
+    """Values at indices [n, rank] (or [n], or []) in a tensor of a default."""
+    rank = g.rank(indices, "indices")
+    places = g.cast(indices, INT64)
+    if rank < 2:
+        places = g.reshape(places, [-1, 1], (None, 1))
+    dims = g.results[0].dims
+    base = g.op("Expand", default, g.int64(shape), dims=dims)
+    if values.rank == 0:
+        values = g.op("Expand", values, g.slice(g.shape(places), [0], [1], [0]), dims=(None,))
+    return g.op("ScatterND", base, places, values)
+
+
+@LOWERINGS.op("OneHot", attrs={"axis"})
+def one_hot(node: OpNode, g: Builder, indices: Value, depth: Value, on: Value, off: Value) -> Value:
+    """`on` at the index along a new dimension, else `off`. ONNX counts negative indices from the end: here they are off."""
+    dims = g.results[0].dims
+    index = indices if indices.dtype in (INT32, INT64) else g.cast(indices, INT64)
+    axis = node.integer("axis")
+    places = g.op("Range", g.scalar(0, like=index), g.cast(depth, index.dtype), g.scalar(1, like=index), dims=(None,))
+    entries = depth.integer()
+    if entries is not None and entries <= 1024:
+        places = g.cast(g.ints(range(entries)), index.dtype)
+    if axis != -1:
+        behind = g.rank(indices, "indices") - axis
+        places = g.unsqueeze(places, range(1, 1 + behind))
+    hit = g.op("Equal", g.unsqueeze(index, [axis]), places).with_(dims=dims)
+    if on.dtype == BOOL and on.integer() == 1 and off.integer() == 0:
+        return hit
+    return g.select(hit, on, off).with_(dims=dims)
+
+
+@LOWERINGS.op("TopKV2", attrs={"sorted", "index_type"})
+def top_k_v2(node: OpNode, g: Builder, x: Value, k: Value) -> Sequence[Value]:
+    """The k largest along the last dimension, and where they are."""
+    dims = g.results[0].dims
+    values, indices = g.ops("TopK", x, g.vector([g.part(k)]), outputs=2, dims=[dims, dims], axis=-1, largest=1, sorted=1)
+    return values, g.cast(indices, g.results[1].dtype)
+
+
+@LOWERINGS.op("TopK", attrs={"k", "sorted"})
+def top_k(node: OpNode, g: Builder, x: Value) -> Sequence[Value]:
+    """The same with k as an attribute."""
+    dims = g.results[0].dims
+    values, indices = g.ops("TopK", x, g.ints([node.integer("k")]), outputs=2, dims=[dims, dims], axis=-1)
+    return values, g.cast(indices, INT32)
+
+
+@LOWERINGS.op("Cumsum", attrs={"exclusive", "reverse"})
+def cumsum(node: OpNode, g: Builder, x: Value, axis: Value) -> Value:
+    """Running sums."""
+    return g.op("CumSum", x, g.int64(axis), exclusive=node.flag("exclusive"), reverse=node.flag("reverse"))
+
+
+@LOWERINGS.op("Unique", "UniqueWithCounts", attrs={"out_idx"})
+def unique(node: OpNode, g: Builder, x: Value) -> list[Value]:
+    """The elements in the order of their first appearance, the index of each among them, and their counts."""
+    vector = (None,)
+    values, _, inverse, counts = g.ops("Unique", x, outputs=4, dims=[vector, vector, x.dims, vector], sorted=0)
+    index = node.dtype("out_idx")
+    found = [values, g.cast(inverse, index)]
+    return [*found, g.cast(counts, index)] if node.op == "UniqueWithCounts" else found

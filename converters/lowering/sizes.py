@@ -1,0 +1,165 @@
+"""Sizes as values: vectors of numbers and symbols, taken from the shapes of values that are there.
+
+A symbol is the size of some dimension of some value, mostly of a graph input, so a shape like [batch, 7, 64] needs no
+shape arithmetic: one Shape node reads the batch, one Concat joins it with the numbers, and both are made once for the
+whole graph, however often TensorFlow's graph computes that shape anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from tensorferry.formats.dtype import INT64, DType
+from tensorferry.formats.tensor import ArrayTensor, Tensor
+
+from ..dims import Dim, Dims, quotient, terms
+from ..ir import Attr
+from ..values import Value
+from .emitter import Emitter
+
+
+class SizeEmitter(Emitter):
+    """An emitter that knows where sizes come from."""
+
+    def __init__(self, opset: int, reserved: Collection[str] = ()) -> None:
+        super().__init__(opset, reserved)
+        self._providers: dict[str, tuple[str, int]] = {}
+
+    def provide(self, value: Value) -> None:
+        """Notes that the sizes of a value that is there are what the symbols in its shape stand for."""
+        for axis, dim in enumerate(value.dims or ()):
+            if isinstance(dim, str) and dim not in self._providers and terms(dim) == (((dim,), 1),):
+                self._providers[dim] = (value.name, axis)
+
+    def can_make(self, entries: Sequence[Dim]) -> bool:
+        """Whether every symbol in `entries` is the size of some value."""
+        return all(self._can_make(entry) for entry in entries)
+
+    def _can_make(self, dim: Dim) -> bool:
+        if dim is None:
+            return False
+        for names, _ in terms(dim):
+            for name in names:
+                if name not in self._providers:
+                    parts = quotient(name)
+                    if parts is None or not self._can_make(parts[0]):
+                        return False
+        return True
+
+    def sizes(self, dtype: DType, entries: tuple[Dim, ...], *, scalar: bool) -> Value:
+        """A vector (or a scalar) of known sizes."""
+        key = (dtype.name, entries, scalar)
+        if key in self._shared:
+            return self._shared[key]
+        if all(isinstance(entry, int) for entry in entries):
+            value = self.constant(_integers(dtype, entries, scalar))
+        elif dtype != INT64:
+            value = self._lasting(
+                "Cast", [self.sizes(INT64, entries, scalar=scalar)], dtype, scalar, len(entries), to=dtype
+            )
+        elif scalar:
+            first = self.constant(_integers(INT64, (0,), False))
+            value = self._lasting("Squeeze", [self.sizes(INT64, entries, scalar=False), first], INT64, True, 1)
+        else:
+            value = self._vector(entries)
+        self._shared[key] = value
+        return value
+
+    def _vector(self, entries: tuple[Dim, ...]) -> Value:
+        pieces: list[Value] = []
+        at = 0
+        while at < len(entries):
+            count = self._run(entries, at)
+            piece = entries[at : at + count]
+            if isinstance(piece[0], int):
+                pieces.append(self.constant(_integers(INT64, piece, False)))
+            elif piece[0] in self._providers:
+                pieces.append(self._read(self._providers[piece[0]], count))  # type: ignore[index]
+            else:
+                pieces.append(self._polynomial(piece[0]))  # type: ignore[arg-type]
+            at += count
+        if len(pieces) == 1:
+            return pieces[0]
+        return self._lasting("Concat", pieces, INT64, False, len(entries), axis=0)
+
+    def _run(self, entries: tuple[Dim, ...], start: int) -> int:
+        """How many entries from `start` on come from one place: numbers, or neighbouring sizes of one value."""
+        first = entries[start]
+        place = self._providers.get(first) if isinstance(first, str) else None
+        count = 1
+        while start + count < len(entries):
+            entry = entries[start + count]
+            numbers = isinstance(first, int) and isinstance(entry, int)
+            follows = place and isinstance(entry, str) and self._providers.get(entry) == (place[0], place[1] + count)
+            if not numbers and not follows:
+                break
+            count += 1
+        return count
+
+    def _read(self, place: tuple[str, int], count: int) -> Value:
+        """Sizes of a value: [count]."""
+        source, axis = place
+        key = ("size", source, axis, count)
+        if key not in self._shared:
+            rank = len(self.dims.get(source) or ())
+            if self.opset >= 15:
+                span: dict[str, Attr] = {"start": axis, "end": axis + count} if count != rank else {}
+                self._shared[key] = self._lasting_named(source, "Shape", [source], count, span)
+            else:
+                whole = self._read_whole(source, rank)
+                if count == rank:
+                    return whole
+                ends = [self.ref(Value.of_entries(INT64, [end])) for end in (axis, axis + count)]
+                self._shared[key] = self._lasting_named(source, "Slice", [whole.name, *ends], count, {})
+        return self._shared[key]
+
+    def _read_whole(self, source: str, rank: int) -> Value:
+        key = ("size", source)
+        if key not in self._shared:
+            self._shared[key] = self._lasting_named(source, "Shape", [source], rank, {})
+        return self._shared[key]
+
+    def _polynomial(self, dim: str) -> Value:
+        key = ("polynomial", dim)
+        if key in self._shared:
+            return self._shared[key]
+        parts = quotient(dim)
+        if parts is not None:
+            below = self.constant(_integers(INT64, (parts[1],), False))
+            value = self._lasting("Div", [self._vector((parts[0],)), below], INT64, False, 1)
+        else:
+            value = self._sum(dim)
+        self._shared[key] = value
+        return value
+
+    def _sum(self, dim: str) -> Value:
+        total: Value | None = None
+        for names, coefficient in terms(dim):
+            factors = [self._vector((name,)) for name in names]
+            if coefficient != 1 or not factors:
+                factors.append(self.constant(_integers(INT64, (coefficient,), False)))
+            term = factors[0]
+            for factor in factors[1:]:
+                term = self._lasting("Mul", [term, factor], INT64, False, 1)
+            total = term if total is None else self._lasting("Add", [total, term], INT64, False, 1)
+        assert total is not None
+        return total
+
+    def _lasting(
+        self, op: str, inputs: Sequence[Value], dtype: DType, scalar: bool, count: int, **attrs: Attr
+    ) -> Value:
+        """A node that outlives the scope, of a vector or scalar."""
+        name = self.unique(self._under("shape"))
+        dims: Dims = () if scalar else (count,)
+        return self.emit(op, [value.name for value in inputs], attrs, [(dtype, dims)], name=name)[0]
+
+    def _lasting_named(self, source: str, op: str, inputs: Sequence[str], count: int, attrs: dict[str, Attr]) -> Value:
+        name = self.unique(f"{source.rpartition(':')[0]}/{op.lower()}")
+        return self.emit(op, inputs, attrs, [(INT64, (count,))], name=name)[0]
+
+
+def _integers(dtype: DType, entries: Sequence[Dim], scalar: bool) -> Tensor:
+    import numpy as np
+
+    array = np.array(entries, dtype.numpy())
+    return ArrayTensor(array.reshape(()) if scalar else array, dtype)

@@ -1,0 +1,123 @@
+"""graph_writer: the parts' concatenation is the merged message."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from google.protobuf import text_format
+
+from tensorferry.formats import graph_writer, protos
+from tensorferry.formats.errors import DestinationError, UnsupportedError
+from tensorferry.formats.graph_writer import write_graph_def
+
+
+def node(name: str, size: int = 4) -> Any:
+    part = protos.message_class("GraphDef")()
+    made = part.node.add(name=name, op="Const")
+    for key in "zyxwvu":
+        made.attr[key].i = 1
+    made.attr["value"].tensor.tensor_content = b"\x07" * size
+    return part
+
+
+def parts() -> list[Any]:
+    rest = protos.message_class("GraphDef")()
+    rest.versions.producer = 27
+    rest.library.function.add().signature.name = "f"
+    return [node("a"), node("b"), rest]
+
+
+def merged() -> Any:
+    graph_def = protos.message_class("GraphDef")()
+    for part in parts():
+        graph_def.MergeFrom(part)
+    return graph_def
+
+
+def test_the_wire_form(tmp_path: Path) -> None:
+    write_graph_def(tmp_path / "a.pb", parts())
+    data = (tmp_path / "a.pb").read_bytes()
+    assert protos.parse("GraphDef", data, "") == merged()
+    write_graph_def(tmp_path / "b.pb", [merged()])
+    assert (tmp_path / "b.pb").read_bytes() == data
+
+
+def test_the_text_form(tmp_path: Path) -> None:
+    write_graph_def(tmp_path / "a.pbtxt", parts(), text=True)
+    text = (tmp_path / "a.pbtxt").read_text()
+    assert text.startswith('node {\n  name: "a"\n  op: "Const"\n')
+    assert text_format.Parse(text, protos.message_class("GraphDef")()) == merged()
+
+
+def test_no_parts_is_an_empty_graph(tmp_path: Path) -> None:
+    for text in False, True:
+        write_graph_def(tmp_path / f"{text}", iter(()), text=text)
+        assert (tmp_path / f"{text}").read_bytes() == b""
+
+
+def test_one_part_at_a_time(tmp_path: Path) -> None:
+    """The next part is made only when the one before is written."""
+    alive = []
+
+    def made() -> Iterator[Any]:
+        for index in range(50):
+            (name,) = os.listdir(tmp_path)
+            alive.append((tmp_path / name).stat().st_size)
+            yield node(str(index), 100_000)
+
+    write_graph_def(tmp_path / "a.pb", made())
+    assert alive == sorted(alive)
+    assert alive[-1] > 4_000_000
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_two_gib_is_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bool) -> None:
+    path = tmp_path / "a.pb"
+    size = sum(len(part.SerializeToString()) for part in parts())
+    monkeypatch.setattr(graph_writer, "LIMIT", size)
+    write_graph_def(path, parts(), text=text)
+    path.unlink()
+    monkeypatch.setattr(graph_writer, "LIMIT", size - 1)
+    with pytest.raises(UnsupportedError) as error:
+        write_graph_def(path, parts(), text=text)
+    assert str(error.value) == (
+        f"{path}: a graph of 2 GiB or more is no protobuf message (write ONNX, which keeps large tensors in a file "
+        "beside the model, or the tensors alone as safetensors)"
+    )
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_node_that_protobuf_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from google.protobuf.message import EncodeError
+
+    class Huge:
+        def SerializeToString(self, deterministic: bool) -> bytes:
+            raise EncodeError("Failed to serialize proto")
+
+    with pytest.raises(UnsupportedError, match="2 GiB or more"):
+        write_graph_def(tmp_path / "a.pb", [Huge()])
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_an_error_in_the_source_leaves_nothing(tmp_path: Path, text: bool) -> None:
+    def broken() -> Iterator[Any]:
+        yield node("a")
+        raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        write_graph_def(tmp_path / "a.pb", broken(), text=text)
+    assert os.listdir(tmp_path) == []
+
+
+def test_force(tmp_path: Path) -> None:
+    path = tmp_path / "a.pb"
+    path.write_bytes(b"old")
+    with pytest.raises(DestinationError, match="exists already"):
+        write_graph_def(path, parts())
+    write_graph_def(path, parts(), force=True)
+    assert protos.parse("GraphDef", path.read_bytes(), path) == merged()
