@@ -39,11 +39,12 @@ def from_graph_def(graph_def: Any, where: str = "") -> Graph:
 
 
 def without_versions(residue: bytes) -> bytes:
-    """The residue of a graph without the versions of TensorFlow that it was made for."""
+    """The residue of a graph without the versions of TensorFlow that it was made for, and with a library, if empty."""
     from tensorferry.formats import protos
 
     message = protos.message_class("GraphDef").FromString(residue)
     message.ClearField("versions")
+    message.library.SetInParent()
     return bytes(message.SerializeToString(deterministic=True))
 
 

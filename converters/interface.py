@@ -41,8 +41,9 @@ def likely_outputs(graph: Graph) -> list[str]:
     """The values that seem to be results, `node:0` each, in the graph's order."""
     consumers = graph.consumers()
     upkeep = _reached(consumers, (node.name for node in graph if node.op in _STATE or "Apply" in node.op))
-    sources = (node.name for node in graph if node.op in VARIABLES or node.op in PLACEHOLDERS)
-    results = _reached(consumers, sources, stop=_SHAPES)
+    sources = [node.name for node in graph if node.op in VARIABLES or node.op in PLACEHOLDERS]
+    # A frozen graph without inputs has constants only.
+    results = _reached(consumers, sources or graph.nodes, stop=_SHAPES if sources else ())
     found = []
     for node in graph:
         taken = any(node_name(v) == node.name for user in consumers[node.name] for v in user.data_inputs)

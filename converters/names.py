@@ -85,9 +85,14 @@ def variable_of(entry: Entry) -> str:
 
 
 def shadow_pairs(names: Collection[str], suffix: str = EMA_SUFFIX) -> dict[str, str]:
-    """Variable -> shadow, for every name that is another's with `/suffix`; the variable itself may be missing."""
+    """Variable -> shadow, for every name that is another's with `/suffix`; the variable itself may be missing.
+
+    What has a shadow's name and the suffix once more is a variable like any other.
+    """
     ending = f"/{suffix}"
-    return {name[: -len(ending)]: name for name in names if name.endswith(ending) and len(name) > len(ending)}
+    pairs = {name[: -len(ending)]: name for name in names if name.endswith(ending) and len(name) > len(ending)}
+    shadows = set(pairs.values())
+    return {variable: shadow for variable, shadow in pairs.items() if variable not in shadows}
 
 
 def missing_names(missing: Iterable[str], available: Collection[str], place: str, hint: str = "") -> NameMapError:
@@ -128,23 +133,23 @@ def _average(selection: Selection, suffix: str) -> None:
     for name, entry in selection.entries.items():
         if name in pairs:
             averaged[name] = Entry(name, pairs[name], selection.entries[pairs[name]].tensor, averaged=True)
+            selection.dropped[name] = "replaced by the average"
         elif name not in shadows:
             averaged[name] = entry
             selection.unaveraged.append(name)
-        elif shadows[name] in selection.entries:
-            selection.dropped[name] = f"its value stands under {shadows[name]}"
-        else:
+        elif shadows[name] not in selection.entries:
             averaged[shadows[name]] = Entry(shadows[name], name, entry.tensor, averaged=True)
     selection.entries = averaged
 
 
 def _choose(selection: Selection, include: Sequence[str], exclude: Sequence[str]) -> None:
     names = list(selection.entries)
+    sources = {entry.source for entry in selection.entries.values()}
     idle = [
         f"{option} {glob}"
         for option, globs in (("--include", include), ("--exclude", exclude))
         for glob in globs
-        if not any(fnmatchcase(name, glob) for name in [*names, *selection.dropped])
+        if not any(fnmatchcase(name, glob) for name in sources.union(names))
     ]
     if idle:
         raise NameMapError(", ".join(idle), f"expected to match a name, got none of: {listing(sorted(names), _FEW)}")
@@ -158,6 +163,8 @@ def _choose(selection: Selection, include: Sequence[str], exclude: Sequence[str]
         if reason:
             entry = selection.entries.pop(name)
             selection.dropped[entry.source] = reason
+            if name in selection.dropped:
+                selection.dropped[name] = reason
             if name in selection.unaveraged:
                 selection.unaveraged.remove(name)
 
@@ -167,7 +174,11 @@ def _rename(selection: Selection, rename: Mapping[str, str]) -> None:
     if missing:
         hint = ""
         excluded = [old for old in missing if old in selection.dropped]
-        if excluded:
+        averages = {entry.source: name for name, entry in selection.entries.items() if entry.averaged}
+        moved = [f"{old} as {averages[old]}" for old in missing if old in averages]
+        if moved:
+            hint = f"averages go by their variables' names: {listing(moved)}"
+        elif excluded:
             hint = f"left out before: {listing(f'{old} ({selection.dropped[old]})' for old in excluded)}"
         elif all(new in selection.entries for new in rename.values()):
             hint = "a table goes from names in the source to names in the result; this one looks inverted"

@@ -131,7 +131,12 @@ class Report:
             say("nodes", f"{self.nodes[0]} -> {self.nodes[1]}")
         for note in self.notes:
             say("note", note)
+        same = [check.name for check in self.checks if check.equal and not check.difference]
+        if len(same) > _SHOWN:
+            say("verified", f"{len(same)} equal{_names(same)}")
         for check in self.checks:
+            if len(same) > _SHOWN and check.equal and not check.difference:
+                continue
             verdict = "equal" if check.difference == 0 else f"largest difference {check.difference:.2g}"
             say("verified" if check.equal else "DIFFERS", f"{check.name}: {verdict}")
         return "\n".join(lines)
@@ -139,9 +144,7 @@ class Report:
     def _dropped_by_reason(self) -> dict[str, list[str]]:
         reasons: dict[str, list[str]] = {}
         for name, reason in self.dropped.items():
-            reasons.setdefault("under its variable's name" if reason.startswith("its value") else reason, []).append(
-                name
-            )
+            reasons.setdefault(reason, []).append(name)
         return reasons
 
 

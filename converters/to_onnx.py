@@ -10,11 +10,13 @@ initializer, whatever its size. The IR version is the lowest that the opset allo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from tensorferry.formats.dtype import STRING, DType
-from tensorferry.formats.errors import GraphError, UnsupportedError
+from tensorferry.formats.errors import GraphError, UnsupportedError, listing
+from tensorferry.formats.onnx_types import onnx_dtype
+from tensorferry.formats.packed import pack
 from tensorferry.formats.tensor import Tensor
 
 from .ir import Attr, AttrList, Graph, Node, Shape
@@ -25,21 +27,6 @@ if TYPE_CHECKING:
 MODEL_LIMIT = (1 << 31) - 1
 """protobuf messages end here."""
 
-_NUMBERS = {
-    "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "string": 8, "bool": 9,
-    "float16": 10, "float64": 11, "uint32": 12, "uint64": 13, "complex64": 14, "complex128": 15, "bfloat16": 16,
-    "float8_e4m3fn": 17, "float8_e4m3fnuz": 18, "float8_e5m2": 19, "float8_e5m2fnuz": 20, "uint4": 21, "int4": 22,
-    "float4_e2m1fn": 23, "uint2": 25, "int2": 26,
-}  # fmt: skip
-
-
-def onnx_number(dtype: DType) -> int:
-    """ONNX's number of an element type; UnsupportedError where it has none."""
-    if dtype.name not in _NUMBERS:
-        raise UnsupportedError("", f"ONNX has no element type {dtype}")
-    return _NUMBERS[dtype.name]
-
-
 def to_onnx_model(
     graph: Graph, opset: int, metadata: Mapping[str, str] | None = None
 ) -> tuple[onnx.ModelProto, dict[str, Tensor]]:
@@ -47,7 +34,6 @@ def to_onnx_model(
     import onnx
     from onnx import helper
 
-    names = _public_names(graph)
     model = onnx.ModelProto(producer_name="tensorferry", producer_version=_version())
     domains = {"": opset} | {node.op.partition("::")[0]: 1 for node in graph if "::" in node.op}
     model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in domains.items())
@@ -55,7 +41,7 @@ def to_onnx_model(
     model.metadata_props.extend(
         onnx.StringStringEntryProto(key=key, value=value) for key, value in (metadata or {}).items()
     )
-    weights = _fill(model.graph, graph, names)
+    weights = _fill(model.graph, graph)
     model.graph.name = "tensorferry"
     return model, weights
 
@@ -76,28 +62,16 @@ def tensor_proto(tensor: Tensor, name: str = "") -> onnx.TensorProto:
     """A tensor with its value as a TensorProto of ONNX."""
     import onnx
 
-    proto = onnx.TensorProto(name=name, dims=tensor.shape, data_type=onnx_number(tensor.dtype))
+    proto = onnx.TensorProto(name=name, dims=tensor.shape, data_type=onnx_dtype(tensor.dtype))
     if tensor.dtype.kind == STRING:
         proto.string_data.extend(
             item if isinstance(item, bytes) else str(item).encode() for item in tensor.numpy().reshape(-1)
         )
     elif tensor.dtype.bits < 8:
-        proto.raw_data = _packed(tensor)
+        proto.raw_data = b"".join(pack(tensor.chunks(), tensor.dtype.bits))
     else:
         proto.raw_data = tensor.tobytes()
     return proto
-
-
-def _packed(tensor: Tensor) -> bytes:
-    """Elements narrower than a byte, the first in the lowest bits."""
-    import numpy as np
-
-    bits = tensor.dtype.bits
-    per_byte = 8 // bits
-    codes = np.frombuffer(tensor.tobytes(), np.uint8) & ((1 << bits) - 1)
-    codes = np.concatenate([codes, np.zeros(-len(codes) % per_byte, np.uint8)]).reshape(-1, per_byte)
-    shifts = np.arange(per_byte, dtype=np.uint8) * bits
-    return bytes(np.bitwise_or.reduce(codes << shifts, axis=1).astype(np.uint8).tobytes())
 
 
 def _version() -> str:
@@ -109,47 +83,43 @@ def _version() -> str:
         return ""
 
 
-def _public_names(graph: Graph) -> dict[str, str]:
-    """The names of values that are not simply `node:index`: graph inputs, and outputs that can be called as asked.
+class _Names:
+    """What values are called: inputs and outputs as they are known outside, any other `node:index`.
 
-    An output whose value is an input or a constant, or has another name already, gets an Identity of its own instead.
+    An output whose value is an input or a constant, or has a public name already, gets an Identity of its own. An inner
+    value whose name is some other value's public one steps aside.
     """
-    names: dict[str, str] = {}
-    taken: set[str] = set()
-    for node in graph:
-        if node.op == "Input":
-            names[f"{node.name}:0"] = _text(node, "name")
-            taken.add(_text(node, "name"))
-    for node in graph:
-        if node.op == "Output":
-            value, public = node.inputs[0], _text(node, "name")
-            if public in taken and names.get(value) != public:
-                raise GraphError(public, "expected inputs and outputs of different names, got one for two values")
-            taken.add(public)
-            if value not in names and graph.producer(value).op not in ("Input", "Constant"):
-                names[value] = public
-    return names
+
+    def __init__(self, graph: Graph) -> None:
+        inputs = {f"{node.name}:0": _text(node, "name") for node in graph if node.op == "Input"}
+        outputs = [(node.inputs[0], _text(node, "name")) for node in graph if node.op == "Output"]
+        publics = [*inputs.values(), *(public for _, public in outputs)]
+        doubled = sorted({name for name in publics if publics.count(name) > 1})
+        if doubled:
+            raise GraphError("the graph", f"expected inputs and outputs of different names, got {listing(doubled)} twice")
+        self.names = dict(inputs)
+        for value, public in outputs:
+            if value not in self.names and graph.producer(value).op != "Constant":
+                self.names[value] = public
+        self.public = set(publics)
+
+    def __call__(self, value: str) -> str:
+        if value in self.names or not value:
+            return self.names.get(value, value)
+        return f"{value}/inner" if value in self.public else value
 
 
-def _fill(proto: Any, graph: Graph, names: Mapping[str, str]) -> dict[str, Tensor]:
+def _fill(proto: onnx.GraphProto, graph: Graph) -> dict[str, Tensor]:
     """Writes nodes, inputs and outputs into a GraphProto; returns the weights."""
     weights: dict[str, Tensor] = {}
-    counts = _value_counts(graph)
-    claimed = set(names.values())
-
-    def named(value: str) -> str:
-        if value in names or not value:
-            return names.get(value, value)
-        # A public name may be what some inner value is called: that one steps aside.
-        return f"{value}/inner" if value in claimed else value
-
+    named = _Names(graph)
     for node in graph.topological():
         if node.op == "Input":
             proto.input.append(_value_info(node))
         elif node.op == "Constant":
             weights[named(f"{node.name}:0")] = _tensor(node)
         elif node.op != "Output":
-            proto.node.append(_node(node, counts.get(node.name, 1), named))
+            proto.node.append(_node(node, named))
     for node in graph:
         if node.op == "Output":
             public, value = _text(node, "name"), named(node.inputs[0])
@@ -159,24 +129,17 @@ def _fill(proto: Any, graph: Graph, names: Mapping[str, str]) -> dict[str, Tenso
     return weights
 
 
-def _value_counts(graph: Graph) -> dict[str, int]:
-    """For each node, how many of its outputs have to be named: up to the last one that is used."""
-    counts: dict[str, int] = {}
-    for node in graph:
-        for value in node.inputs:
-            name, _, index = value.rpartition(":")
-            counts[name] = max(counts.get(name, 1), int(index or 0) + 1)
-    return counts
-
-
-def _node(node: Node, outputs: int, named: Any) -> onnx.NodeProto:
+def _node(node: Node, named: Callable[[str], str]) -> onnx.NodeProto:
     import onnx
+
+    outputs = node.attrs.get("_outputs", 1)
+    assert isinstance(outputs, int)
 
     domain, _, op = node.op.rpartition("::")
     proto = onnx.NodeProto(name=node.name, op_type=op, domain=domain)
     proto.input.extend(named(value) for value in node.inputs)
     proto.output.extend(named(f"{node.name}:{index}") for index in range(outputs))
-    for key in sorted(node.attrs):
+    for key in sorted(node.attrs.keys() - {"_outputs"}):
         proto.attribute.append(_attribute(key, node.attrs[key], node.name))
     return proto
 
@@ -187,7 +150,7 @@ def _attribute(key: str, value: Attr, where: str) -> onnx.AttributeProto:
 
     proto = onnx.AttributeProto(name=key)
     if isinstance(value, DType):
-        proto.type, proto.i = AttributeProto.INT, onnx_number(value)
+        proto.type, proto.i = AttributeProto.INT, onnx_dtype(value)
     elif isinstance(value, int):
         proto.type, proto.i = AttributeProto.INT, value
     elif isinstance(value, float):
@@ -199,7 +162,7 @@ def _attribute(key: str, value: Attr, where: str) -> onnx.AttributeProto:
         proto.t.CopyFrom(tensor_proto(value))
     elif isinstance(value, Graph):
         proto.type = AttributeProto.GRAPH
-        weights = _fill(proto.g, value, {})
+        weights = _fill(proto.g, value)
         proto.g.initializer.extend(tensor_proto(tensor, name) for name, tensor in weights.items())
     elif isinstance(value, AttrList) and value.kind in _LISTS:
         kind, field = _LISTS[value.kind]
@@ -222,7 +185,7 @@ def _value_info(node: Node) -> onnx.ValueInfoProto:
     if not isinstance(dtype, DType) or not isinstance(shape, Shape):
         raise GraphError(node.name, "expected a type and a shape of an input or output")
     info = onnx.ValueInfoProto(name=_text(node, "name"))
-    info.type.tensor_type.elem_type = onnx_number(dtype)
+    info.type.tensor_type.elem_type = onnx_dtype(dtype)
     if shape.dims is None:
         return info
     info.type.tensor_type.shape.SetInParent()

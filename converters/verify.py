@@ -10,7 +10,6 @@ Floating-point outputs agree within rtol 1e-3 and atol 1e-5; all others are equa
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -52,26 +51,8 @@ def run_graph(graph: Graph, outputs: Mapping[str, str], feeds: Arrays, values: M
     return {name: found[value] for name, value in outputs.items()}
 
 
-def run_onnx(parts: Mapping[str, str], feeds: Arrays) -> Arrays:
-    """The outputs of an ONNX model; `parts` tells where the bytes of its files are for now, the model's last."""
-    if len(parts) == 1:
-        return _run_onnx(next(iter(parts.values())), feeds)
-    # A model finds the weights beside it by their name, so the files bear their own names for a while.
-    import tempfile
-
-    folder = os.path.dirname(os.path.abspath(next(iter(parts.values()))))
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".tensorferry-") as room:
-        named = {os.path.join(room, os.path.basename(destination)): part for destination, part in parts.items()}
-        try:
-            for name, part in named.items():
-                os.rename(part, name)
-            return _run_onnx(list(named)[-1], feeds)
-        finally:
-            for name, part in named.items():
-                os.rename(name, part)
-
-
-def _run_onnx(path: str, feeds: Arrays) -> Arrays:
+def run_onnx(path: str, feeds: Arrays) -> Arrays:
+    """The outputs of the ONNX model at `path`."""
     try:
         import onnxruntime
     except ModuleNotFoundError:

@@ -93,7 +93,7 @@ def read_bundle(prefix: Path) -> Bundle:
     """Opens the bundle PREFIX.index with its data files. FormatError if they are damaged, cut short or missing."""
     prefix = os.fspath(prefix)
     index = f"{prefix}.index"
-    rows = read_table(index)
+    rows = read_table(index, "a checkpoint's index")
     key, value = next(rows, (None, b""))
     if key != b"":
         raise FormatError(index, f"expected the header under the empty key first, got {key!r}")
@@ -132,19 +132,14 @@ class _Reader:
 
     def read(self, rows: Iterator[tuple[bytes, bytes]]) -> Bundle:
         """The bundle; `rows` are its index but for the header."""
-        parse = protos.message_class("BundleEntryProto").FromString
         sliced: dict[str, Any] = {}
         tensors: dict[str, Any] = {}
         for key, value in rows:
-            try:
-                entry = parse(value)
-            except Exception:
-                protos.parse("BundleEntryProto", value, f"{self.index}: {_text(key)!r}")  # tells what is wrong
-                raise
+            name = _text(key)
+            entry = protos.parse("BundleEntryProto", value, f"{self.index}: {name!r}")
             if key[0] == 0:
                 self.slices[key] = entry
                 continue
-            name = _text(key)
             if entry.slices:
                 sliced[name] = entry
                 tensors[name] = None  # keeps its place in the order
@@ -207,9 +202,11 @@ class _Reader:
         if entry is None:
             raise self.wrong(name, f"an entry for its slice {box_text(box)}", "none")
         self.listed.add(key)
+        if entry.slices:
+            raise self.wrong(name, f"an entry with data for its slice {box_text(box)}", "one that lists slices")
         tensor = self.tensor(f"{name} {box_text(box)}", entry)
         lengths = [end - first for first, end in box]
-        if tensor.dtype != dtype or list(tensor.shape) != lengths or entry.slices:
+        if tensor.dtype != dtype or list(tensor.shape) != lengths:
             expected = f"{dtype} {lengths} for its slice {box_text(box)}"
             raise self.wrong(name, expected, f"{tensor.dtype} {list(tensor.shape)}")
         return Part(tuple(first for first, _ in box), tensor), (entry.shard_id, entry.offset)

@@ -83,11 +83,14 @@ def plan_layout(
     """
     plan = _Plan(tensors, keep_slices)
     if isinstance(shards, int):
-        layout = _divided(plan.resolve(tensors if order is None else order), shards)
-    elif order is not None:
+        placed = plan.resolve(tensors if order is None else order)
+        plan.check()
+        return _divided(placed, shards)
+    if order is not None:
         raise UsageError("bundle", "expected an order of the tensors or what each shard holds, got both")
-    else:
-        layout = [plan.resolve(shard) for shard in shards]
+    if not shards:
+        raise UsageError("bundle", "expected at least one shard, got none")
+    layout = [plan.resolve(shard) for shard in shards]
     plan.check()
     return layout
 
@@ -107,10 +110,9 @@ class _Plan:
         for item in items:
             piece = Piece(item) if isinstance(item, str) else item
             tensor = self.tensors.get(piece.name)
+            slices: list[Extents | None] = [piece.extents]
             if piece.extents is None and self.keep_slices and isinstance(tensor, SlicedTensor):
                 slices = [tuple(zip(part.start, part.tensor.shape, strict=True)) for part in tensor.parts]
-            else:
-                slices = [piece.extents]
             for extents in slices:
                 found = self.find(piece.name, extents)
                 if found is not None:
@@ -131,11 +133,13 @@ class _Plan:
     def parts_of(self, name: str, tensor: Tensor) -> dict[Box, Tensor]:
         """The slices of a tensor by their boxes, looked up once."""
         if name not in self.parts:
-            parts = tensor.parts if isinstance(tensor, SlicedTensor) else ()
-            self.parts[name] = {part.box: part.tensor for part in parts}
-            if len(self.parts[name]) < len(parts):
-                box = box_text(Counter(part.box for part in parts).most_common(1)[0][0])
-                raise FormatError(name, f"expected each slice once, got two of {box}")
+            self.parts[name] = {}
+            if not isinstance(tensor, SlicedTensor):
+                return self.parts[name]
+            self.parts[name] = {part.box: part.tensor for part in tensor.parts}
+            if len(self.parts[name]) < len(tensor.parts):
+                box = box_text(Counter(part.box for part in tensor.parts).most_common(1)[0][0])
+                raise FormatError(tensor.path, f"expected each slice of {name!r} once, got several of {box}")
         return self.parts[name]
 
     def check(self) -> None:
@@ -144,18 +148,15 @@ class _Plan:
         for name, parts in self.parts.items():
             wanted.remove((name, None))
             wanted.update((name, box) for box in parts)
+        twice = {(name, None) for name in self.parts if self.asked[name, None]}  # whole, and in slices
         problems = {
-            "none of": [item for item in wanted if not self.asked[item]],
-            "more than one of": [item for item in wanted if self.asked[item] > 1],
-            "what isn't there:": [item for item in self.asked if item not in wanted],
+            "none of": [item for item in wanted if item not in self.asked],
+            "more than one of": [item for item, count in self.asked.items() if count > 1 or item in twice],
+            "what isn't there:": [item for item in self.asked if item not in wanted and item not in twice],
         }
-        found = [
-            f"{what} {listing(sorted(repr(name) + (f' {box_text(box)}' if box else '') for name, box in items))}"
-            for what, items in problems.items()
-            if items
-        ]
+        found = [f"{what} {listing(sorted(map(_described, items)))}" for what, items in problems.items() if items]
         if found:
-            raise UsageError("bundle", f"expected a layout with every tensor once, got {'; '.join(found)}")
+            raise UsageError("bundle", f"expected every tensor once, got {', '.join(found)}")
 
 
 def _divided(placed: list[Placed], count: int) -> list[list[Placed]]:
@@ -178,11 +179,17 @@ def _divided(placed: list[Placed], count: int) -> list[list[Placed]]:
 
 
 def _box(extents: Extents, shape: tuple[int, ...]) -> Box:
-    """The first and the end along each axis."""
+    """The first and the end along each axis; where the ranks differ, a box that no part has."""
+    sizes = shape if len(extents) == len(shape) else (0,) * len(extents)
     return tuple(
         (0, size) if (start, length) == (0, FULL) else (start, start + length)
-        for (start, length), size in zip(extents, shape, strict=False)
+        for (start, length), size in zip(extents, sizes, strict=True)
     )
+
+
+def _described(item: tuple[str, Box | None]) -> str:
+    name, box = item
+    return repr(name) if box is None else f"{name!r} {box_text(box)}"
 
 
 def _text(key: bytes) -> str:

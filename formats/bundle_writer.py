@@ -1,4 +1,4 @@
-"""Writing a V2 checkpoint, the form that `bundle` draws, byte for byte as TensorFlow's SaveV2 and MergeV2Checkpoints do.
+"""Writing a V2 checkpoint (see `bundle`), byte for byte as TensorFlow's SaveV2 and MergeV2Checkpoints do.
 
     PREFIX.data-SSSSS-of-NNNNN    the values in the order in which they are given, one right after the other
     PREFIX.index                  the header, then the entries by key, in a table (see `table_writer`)
@@ -8,7 +8,7 @@
     sliced tensor  dtype, shape, the slices in the order of their data, and the first shard that holds one as shard_id;
                    neither offset, size nor checksum, which are in the entries of the slices
 
-A slice that spans its whole tensor is saved as the tensor. The values are little-endian whatever the source's order was.
+A slice that spans its whole tensor is saved as the tensor. The values are little-endian, whatever the source's are.
 
 TensorFlow 1.15 and 2.21 write the same bytes; what differs is only which types they know.
 
@@ -80,7 +80,7 @@ def bundle_files(prefix: Path, shards: int) -> list[str]:
 
 
 def refuse_unstorable(tensors: Mapping[str, Tensor]) -> None:
-    """Raises UnsupportedError for all tensors whose types or names a bundle can't hold, NameMapError for equal names."""
+    """Raises UnsupportedError for all types and names that a bundle can't hold, NameMapError for names that are one."""
     odd = [
         f"{name!r} ({tensor.dtype}{f', rank {tensor.rank}' if tensor.rank > MAX_RANK else ''})"
         for name, tensor in tensors.items()
@@ -102,16 +102,17 @@ def refuse_unstorable(tensors: Mapping[str, Tensor]) -> None:
 class _Data:
     """A shard's data file, and how many bytes were written to it."""
 
-    __slots__ = ("crc", "file", "size")
+    __slots__ = ("crc", "file", "known", "size")
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
         self.size = 0
-        self.crc: int | None = 0
+        self.crc = 0
+        self.known = False
 
     def write(self, data: Buffer) -> None:
-        """Writes bytes, and takes them into the checksum."""
-        if self.crc is not None:
+        """Writes bytes, and takes them into the checksum unless that is known."""
+        if not self.known:
             self.crc = crc32c(data, self.crc)
         self.file.write(data)
         self.size += len(data)
@@ -119,14 +120,16 @@ class _Data:
     def append(self, placed: Placed) -> int:
         """Writes a value; returns its checksum."""
         tensor = placed.tensor
+        checksum = _known_checksum(tensor)
+        self.known = checksum is not None
+        self.crc = checksum or 0
         if tensor.dtype.kind == STRING:
-            return self._append_strings(tensor, placed.name)
-        known = _known_checksum(tensor)
-        self.crc = 0 if known is None else None
-        copy(tensor, placed.name, cast("IO[bytes]", self))
-        return known if self.crc is None else self.crc
+            self._append_strings(tensor, placed.name)
+        else:
+            copy(tensor, placed.name, cast("IO[bytes]", self))
+        return self.crc
 
-    def _append_strings(self, tensor: Tensor, name: str) -> int:
+    def _append_strings(self, tensor: Tensor, name: str) -> None:
         """The lengths, their checksum, the strings; the lengths count in checksums as numbers, not as varints."""
         strings = [_string(value, name) for value in tensor.numpy().reshape(-1).tolist()]
         lengths = list(map(len, strings))
@@ -137,7 +140,6 @@ class _Data:
         self.write(mask(self.crc).to_bytes(4, "little"))
         for string in strings:
             self.write(string)
-        return self.crc
 
 
 class _Index:
@@ -195,7 +197,7 @@ def _string(value: object, name: str) -> bytes:
     if isinstance(value, bytes):
         return value
     if isinstance(value, str) and _is_text(value):
-        return value.encode()
+        return _key(value)
     raise UnsupportedError(name, f"expected strings, got {value!r:.80}")
 
 

@@ -79,7 +79,8 @@ class Source:
     def files(self) -> list[str]:
         """The files that make it up, sorted: what a conversion reads, and must not write over."""
         found = [self.path] if self.graph is None else [self.path, self.graph]
-        for prefix in {self.path, self.checkpoint or self.path}:
+        if self.checkpoint is not None or self.kind == "v1_checkpoint":
+            prefix = self.checkpoint or self.path
             found += [f"{prefix}.index", *_data_files(prefix), *v1_shards(prefix)]
         if self.kind == "saved_model":
             found += [os.path.join(folder, name) for folder, _, names in os.walk(self.path) for name in names]

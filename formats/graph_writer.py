@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import protos
-from .atomic import output
+from .atomic import OutputSet, output
 from .binary import Path
 from .errors import UnsupportedError
 
@@ -22,12 +22,14 @@ LIMIT = (1 << 31) - 1
 """Bytes that a protobuf message may take."""
 
 
-def write_graph_def(path: Path, parts: Iterable[Any], text: bool = False, force: bool = False) -> None:
-    """Writes the GraphDef messages `parts`, merged, to `path`.
+def write_graph_def(
+    path: Path, parts: Iterable[Any], text: bool = False, force: bool = False, files: OutputSet | None = None
+) -> None:
+    """Writes the GraphDef messages `parts`, merged, to `path`; given `files`, as one of these.
 
     UnsupportedError, and no file, where they come to 2 GiB or more. DestinationError as for `atomic.output`.
     """
-    with output(path, force) as file:
+    with output(path, force, files) as file:
         if text:
             file.write(protos.to_text(_merged(path, parts)).encode())
             return

@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any
 
-from .atomic import output
+from .atomic import OutputSet, output
 from .binary import Path, file_size
 from .dtype import QUANTIZED, STRING, STRING_TYPE, DType, of_numpy
 from .errors import FormatError, UnsupportedError, listing
@@ -170,15 +170,17 @@ def read_npz(path: Path) -> NpzFile:
     return NpzFile(path, tensors)
 
 
-def write_npz(path: Path, tensors: Mapping[str, Tensor], *, force: bool = False) -> None:
+def write_npz(
+    path: Path, tensors: Mapping[str, Tensor], *, force: bool = False, files: OutputSet | None = None
+) -> None:
     """Writes `tensors` to the archive `path`, uncompressed, as numpy.savez does; one piece in memory at a time.
 
-    UnsupportedError lists all tensors whose names or types the format has no place for.
+    Given `files`, it becomes one of these. UnsupportedError as for `refuse_unstorable`.
     """
     from numpy.lib import format as npy
 
-    _refuse(tensors)
-    with output(path, force) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+    refuse_unstorable(tensors)
+    with output(path, force, files) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
         for name, tensor in tensors.items():
             entry = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
             entry.external_attr = 0o600 << 16
@@ -192,7 +194,8 @@ def write_npz(path: Path, tensors: Mapping[str, Tensor], *, force: bool = False)
                 copy(tensor, name, member)
 
 
-def _refuse(tensors: Mapping[str, Tensor]) -> None:
+def refuse_unstorable(tensors: Mapping[str, Tensor]) -> None:
+    """UnsupportedError that lists all tensors whose types, or else names, the format has no place for."""
     wrong = [f"{name!r} ({tensor.dtype})" for name, tensor in tensors.items() if not _is_native(tensor.dtype)]
     if wrong:
         raise UnsupportedError("npz", f"has no type for {listing(wrong)}", hint="exclude or convert them")
@@ -261,7 +264,8 @@ def _as_bytes(array: np.ndarray[Any, Any], path: str, member: str) -> np.ndarray
         strings[:] = [s.encode() if isinstance(s, str) else bytes(s) for s in array.reshape(-1).tolist()]
     except ValueError as error:
         raise FormatError(path, f"expected text in {member!r}, got: {error}") from None
-    return strings.reshape(array.shape)
+    shaped: np.ndarray[Any, Any] = strings.reshape(array.shape)
+    return shaped
 
 
 @contextmanager

@@ -25,7 +25,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 
-from .atomic import OutputSet
+from .atomic import OutputSet, outputs
 from .binary import Path
 from .dtype import STRING
 from .errors import DestinationError, GraphError, UnsupportedError, listing
@@ -36,7 +36,7 @@ from .stream import copy
 from .tensor import Tensor
 from .wire import head
 
-__all__ = ["onnx_dtype", "read_onnx_initializers", "write_onnx"]
+__all__ = ["onnx_dtype", "onnx_files", "read_onnx_initializers", "write_onnx"]
 
 LIMIT = (1 << 31) - 1
 """Bytes that a protobuf message may take."""
@@ -56,13 +56,39 @@ def write_onnx(
     external: bool | None = None,
     threshold_bytes: int = 1024,
     force: bool = False,
+    files: OutputSet | None = None,
 ) -> list[str]:
     """Writes the ModelProto `model` to `path`, with `initializers` added to its graph; returns the files written.
 
     With `external`, weights of `threshold_bytes` and more go to `PATH.data`; by default they do only if the model would
     not fit into 2 GiB otherwise. In memory there is one piece of one tensor at a time. The files appear together, the
-    model last. UnsupportedError lists all tensors that ONNX has no type for, or says that 2 GiB are not enough.
+    model last; given `files`, they become two of these. Strings apart, no value is read before all is known to fit:
+    UnsupportedError lists all tensors that ONNX has no type for, or says that 2 GiB are not enough.
     """
+    plan = _plan(path, model, initializers, external, threshold_bytes)
+    with outputs(force, files) as chosen:
+        opened = [chosen.open(name) for name in plan.paths]
+        if len(opened) > 1:
+            _write_external(opened[0], plan.entries)
+        plan.frame.write(opened[-1], plan.entries)
+    return plan.paths
+
+
+def onnx_files(
+    path: Path,
+    model: Any,
+    initializers: Mapping[str, Tensor],
+    *,
+    external: bool | None = None,
+    threshold_bytes: int = 1024,
+) -> list[str]:
+    """The files that `write_onnx` would write, and the errors that it would raise before."""
+    return _plan(path, model, initializers, external, threshold_bytes).paths
+
+
+def _plan(
+    path: Path, model: Any, initializers: Mapping[str, Tensor], external: bool | None, threshold_bytes: int
+) -> _Plan:
     path = os.fspath(path)
     _refuse(path, model, initializers)
     entries = [_inline(path, name, tensor) for name, tensor in initializers.items()]
@@ -77,13 +103,7 @@ def write_onnx(
         entries, end = _externalised(entries, location, threshold_bytes)
     if frame.size(entries) > LIMIT:
         raise _too_large(path, f"{frame.size(entries)} bytes", inside=not external)
-    with OutputSet(force) as files:
-        data = files.open(data_path) if end else None
-        file = files.open(path)
-        if data is not None:
-            _write_external(data, entries)
-        frame.write(file, entries)
-    return [data_path, path] if end else [path]
+    return _Plan([data_path, path] if end else [path], frame, entries)
 
 
 def _write_external(file: IO[bytes], entries: list[_Entry]) -> None:
@@ -151,6 +171,15 @@ class _Frame:
 
     def _graph_size(self, entries: list[_Entry]) -> int:
         return len(self.graph) + sum(len(head(GRAPH_INITIALIZER, entry.size)) + entry.size for entry in entries)
+
+
+@dataclass
+class _Plan:
+    """What goes where: one file or two, the model last."""
+
+    paths: list[str]
+    frame: _Frame
+    entries: list[_Entry]
 
 
 def _refuse(path: str, model: Any, initializers: Mapping[str, Tensor]) -> None:

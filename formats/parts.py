@@ -29,6 +29,7 @@ except ImportError:  # a system without flock
 
 SUFFIX = ".tensorferry-part"
 
+_FOLDER = re.compile(rf"\.(.+)\.[0-9a-f]{{8}}{re.escape(SUFFIX)}")
 _LONGEST = 150
 """Bytes of the destination's name that fit into the folder's, where names end at 255."""
 
@@ -128,15 +129,17 @@ def create(path: str, temporary: str) -> Part | None:
 
 
 def sweep(path: str) -> None:
-    """Removes the folders of parts that dead writers of `path` left."""
+    """Removes the folders with a part of `path` (or for it, and still empty) that dead writers left."""
     directory, name = os.path.split(path)
-    ours = re.compile(rf"\.{re.escape(_stem(name))}\.[0-9a-f]{{8}}{re.escape(SUFFIX)}")
     with suppress(OSError):
         for entry in os.listdir(directory or "."):
-            folder = os.path.join(directory, entry)
-            if ours.fullmatch(entry) and not os.path.islink(folder):
-                with suppress(OSError):
-                    for part in os.listdir(folder):
+            folder, match = os.path.join(directory, entry), _FOLDER.fullmatch(entry)
+            if match is None or os.path.islink(folder):
+                continue
+            with suppress(OSError):
+                found = os.listdir(folder)
+                if name in found or match[1] == _stem(name):
+                    for part in found:
                         _sweep_part(os.path.join(folder, part))
                     os.rmdir(folder)  # fails where one is left
 
@@ -159,9 +162,8 @@ def _stem(name: str) -> str:
     encoded = os.fsencode(name)
     if len(encoded) <= _LONGEST:
         return name
-    return (
-        encoded[:_LONGEST].decode("ascii", "replace").replace("\ufffd", "_") + hashlib.sha256(encoded).hexdigest()[:16]
-    )
+    readable = encoded[:_LONGEST].decode("ascii", "replace").replace("\ufffd", "_")
+    return readable + hashlib.sha256(encoded).hexdigest()[:16]
 
 
 def _lock(descriptor: int) -> bool | None:

@@ -32,7 +32,7 @@ from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
 from . import dtype as types
-from .atomic import output
+from .atomic import OutputSet, output
 from .binary import Path, open_file, read_file
 from .dtype import DType
 from .errors import FormatError, UnsupportedError, listing
@@ -147,15 +147,16 @@ def write_safetensors(
     metadata: Mapping[str, str] | None = None,
     *,
     force: bool = False,
+    files: OutputSet | None = None,
 ) -> None:
     """Writes `tensors` to the file `destination`, whole or not at all, or into an open binary file.
 
-    In memory there is one piece of one tensor at a time. UnsupportedError lists all tensors whose names or types the
-    format has no place for.
+    In memory there is one piece of one tensor at a time. Given `files`, `destination` becomes one of these.
+    UnsupportedError as for `refuse_unstorable`.
     """
     header, order = safetensors_header(tensors, metadata)
     if isinstance(destination, str | os.PathLike):
-        with output(destination, force) as file:
+        with output(destination, force, files) as file:
             _write(file, header, order, tensors)
     else:
         _write(destination, header, order, tensors)
@@ -165,7 +166,7 @@ def safetensors_header(
     tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> tuple[bytes, list[str]]:
     """All that comes before the data, and the names in the order in which the data follow. No value is read."""
-    _refuse(tensors)
+    refuse_unstorable(tensors)
     order = sorted(tensors, key=lambda name: (-_WORDS[tensors[name].dtype.name][0], name))
     header: dict[str, Any] = {METADATA: dict(sorted(metadata.items()))} if metadata else {}
     position = 0
@@ -187,8 +188,8 @@ def safetensors_header(
     return len(encoded).to_bytes(8, "little") + encoded, order
 
 
-def _refuse(tensors: Mapping[str, Tensor]) -> None:
-    """UnsupportedError for all tensors of a kind that the format can't hold."""
+def refuse_unstorable(tensors: Mapping[str, Tensor]) -> None:
+    """UnsupportedError that lists all tensors whose types, or else names, the format has no place for."""
     hint = "exclude or convert them"
     types_ = [f"{name!r} ({tensor.dtype})" for name, tensor in tensors.items() if tensor.dtype.name not in _WORDS]
     if types_:

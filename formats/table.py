@@ -52,12 +52,13 @@ class BlockHandle:
         return self.offset + self.size + TRAILER_SIZE
 
 
-def read_table(path: Path, *, verify: bool = True) -> Iterator[tuple[bytes, bytes]]:
+def read_table(path: Path, what: str = "a table", *, verify: bool = True) -> Iterator[tuple[bytes, bytes]]:
     """The table's keys and values, in rising order of keys. `verify` False leaves the checksums out.
 
-    One block is in memory at a time. FormatError on anything that is not a table, at the entry where it shows.
+    One block is in memory at a time. FormatError on anything that is not a table, at the entry where it shows; `what`
+    is what the message calls a file that isn't there.
     """
-    with open_file(path, "a table") as file:
+    with open_file(path, what) as file:
         previous = None
         for handle in read_handles(file, verify=verify):
             for key, value in block_entries(read_block(file, handle, "a data block", verify=verify)):

@@ -23,9 +23,11 @@ def _reduced(node: OpNode, x: Value, axes: Value, *, keep: bool) -> Dims:
     if x.dims is None:
         return None
     if gone is None:
-        # One axis is certain to be one dimension, several might be named twice.
-        fewer = 1 if axes.rank == 0 or dim_at(axes, 0) == 1 else None
-        return unknown(len(x.dims)) if keep else None if fewer is None else unknown(len(x.dims) - fewer)
+        # TensorFlow refuses to reduce a dimension twice, so every axis is another one.
+        fewer = 1 if axes.rank == 0 else dim_at(axes, 0)
+        if keep:
+            return unknown(len(x.dims))
+        return unknown(len(x.dims) - fewer) if isinstance(fewer, int) and fewer <= len(x.dims) else None
     places = {axis_index(node, axis, len(x.dims)) for axis in gone}
     if keep:
         return tuple(1 if axis in places else dim for axis, dim in enumerate(x.dims))

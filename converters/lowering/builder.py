@@ -274,7 +274,7 @@ class Builder(SizeEmitter):
         starts: Sequence[Part],
         ends: Sequence[Part],
         axes: Sequence[int],
-        steps: Sequence[int] | None = None,
+        steps: Sequence[Part] | None = None,
     ) -> Value:
         """x[starts[i] : ends[i] : steps[i]] along axes[i], with Python's meaning of negative and large ends."""
         dims: list[Dim] | None = None if x.dims is None else list(x.dims)
@@ -283,7 +283,7 @@ class Builder(SizeEmitter):
                 dims[axis] = _length(dims[axis], starts[i], ends[i], steps[i] if steps else 1)
         operands = [self.vector(starts), self.vector(ends), self.ints(list(axes))]
         if steps is not None and any(step != 1 for step in steps):
-            operands.append(self.ints(list(steps)))
+            operands.append(self.vector(steps))
         return self.op("Slice", x, *operands, dims=None if dims is None else tuple(dims))
 
     def gather(self, x: Value, indices: Value, axis: int = 0) -> Value:
@@ -339,7 +339,9 @@ def _dim(part: Part) -> Dim:
     return None if isinstance(part, Value) else part
 
 
-def _length(dim: Dim, start: Part, end: Part, step: int) -> Dim:
+def _length(dim: Dim, start: Part, end: Part, step: Part) -> Dim:
+    if not isinstance(step, int):
+        return None
     if isinstance(dim, int) and isinstance(start, int) and isinstance(end, int):
         stop = None if step < 0 and end < -dim else end
         return len(range(*slice(start, stop, step).indices(dim)))

@@ -79,6 +79,10 @@ class Emitter(ABC):
         """Ends it: the node that makes the first of `values` takes the scope's name."""
         renamed: dict[str, str] = {}
         main = values[0].name.rpartition(":")[0] if values else ""
+        if main in self._open and self._open[main].op == "Transpose":
+            # A change of layout is likely to vanish: what it is made from is the op's true counterpart.
+            source = self._open[main].inputs[0].rpartition(":")[0]
+            main = source if source in self._open else main
         if main in self._open and self._scope not in self._taken:
             self._taken.add(self._scope)
             self._taken.discard(main)
@@ -87,9 +91,10 @@ class Emitter(ABC):
             name = renamed.get(node.name, node.name)
             self.nodes[name] = node.with_(name=name, inputs=tuple(_renamed(value, renamed) for value in node.inputs))
         if main in renamed:
-            for value in values:
-                if value.name.rpartition(":")[0] == main:
-                    self.dims[_renamed(value.name, renamed)] = self.dims.pop(value.name, value.dims)
+            index = 0
+            while f"{main}:{index}" in self.dims:
+                self.dims[f"{self._scope}:{index}"] = self.dims.pop(f"{main}:{index}")
+                index += 1
         self._open = {}
         return [value.with_(name=_renamed(value.name, renamed)) for value in values]
 
@@ -116,7 +121,12 @@ class Emitter(ABC):
         *,
         name: str = "",
     ) -> tuple[Value, ...]:
-        """Adds one node as it is. With a `name` of its own it belongs to no scope."""
+        """Adds one node as it is. With a `name` of its own it belongs to no scope.
+
+        A node of several outputs says how many in the attribute `_outputs`, since not all of them need a consumer.
+        """
+        if len(outputs) > 1:
+            attrs = {**attrs, "_outputs": len(outputs)}
         title = name or self.unique(self._under(op.rpartition("::")[2]))
         place = self.nodes if name else self._open
         place[title] = Node(title, op, tuple(inputs), attrs)

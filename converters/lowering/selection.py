@@ -61,23 +61,22 @@ class _Spec:
     """The parts of a strided slice, each for the axes of the input that it concerns; `new` counts in the result."""
 
     def __init__(self, node: OpNode, g: Builder, x: Value, begin: Value, end: Value, strides: Value) -> None:
-        steps = g.numbers(strides, "strides")
-        starts, ends = g.parts(begin), g.parts(end)
+        steps, starts, ends = g.parts(strides), g.parts(begin), g.parts(end)
         self.axes: list[int] = []
         self.starts: list[Part] = []
         self.ends: list[Part] = []
-        self.steps: list[int] = []
+        self.steps: list[Part] = []
         self.shrunk: list[int] = []
         self.new: list[int] = []
         axis = place = 0
-        for i, action in enumerate(spec_actions(node, len(steps))):
+        actions = spec_actions(node, len(steps))
+        for i, action in enumerate(actions):
             if action == "new":
                 self.new.append(place)
                 place += 1
             elif action == "ellipsis":
-                if all(other in ("new", "ellipsis") for other in spec_actions(node, len(steps))[i:]):
-                    if "new" not in spec_actions(node, len(steps))[i:]:
-                        break
+                if not {"slice", "shrink", "new"} & set(actions[i:]):
+                    break
                 spread = g.rank(x) - spec_dims(node, len(steps))
                 axis += spread
                 place += spread
@@ -87,7 +86,7 @@ class _Spec:
             else:
                 begins = None if node.integer("begin_mask") >> i & 1 else starts[i]
                 stops = None if node.integer("end_mask") >> i & 1 else ends[i]
-                self._range(x, axis, begins, stops, steps[i])
+                self._range(g, x, axis, begins, stops, steps[i])
                 axis += 1
                 place += 1
 
@@ -101,17 +100,23 @@ class _Spec:
         self._add(axis, start, stop, 1)
         self.shrunk.append(axis)
 
-    def _range(self, x: Value, axis: int, start: Part | None, stop: Part | None, step: int) -> None:
-        if step > 0:
+    def _range(self, g: Builder, x: Value, axis: int, start: Part | None, stop: Part | None, step: Part) -> None:
+        if not isinstance(step, int):
+            forward = g.op("Greater", g.vector([step]), g.ints([0]))
+            if start is None:
+                start = g.select(forward, g.ints([0]), g.ints([TO_END]))
+            if stop is None:
+                stop = g.select(forward, g.ints([TO_END]), g.ints([-TO_END]))
+            self._add(axis, start, stop, step)
+        elif step > 0:
             first, last = (0 if start is None else start), (TO_END if stop is None else stop)
             whole = x.dims is not None and axis < len(x.dims) and x.dims[axis] == last
-            if step == 1 and first == 0 and (last == TO_END or whole):
-                return
+            if step != 1 or first != 0 or not (last == TO_END or whole):
+                self._add(axis, first, last, step)
         else:
-            first, last = (TO_END if start is None else start), (-TO_END if stop is None else stop)
-        self._add(axis, first, last, step)
+            self._add(axis, TO_END if start is None else start, -TO_END if stop is None else stop, step)
 
-    def _add(self, axis: int, start: Part, stop: Part, step: int) -> None:
+    def _add(self, axis: int, start: Part, stop: Part, step: Part) -> None:
         self.axes.append(axis)
         self.starts.append(start)
         self.ends.append(stop)

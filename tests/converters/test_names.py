@@ -71,8 +71,25 @@ class TestInclude:
         assert selection.dropped == {f"v/{SHADOW}": "--exclude v", "v": "--exclude v"}
 
     def test_a_shadow_can_be_named_too(self):
-        """It is left out already; the option still means something."""
+        """It goes by another name now; the option still means something."""
         assert told(select_names(tensors("v", f"v/{SHADOW}"), ema=SHADOW, exclude=[f"*/{SHADOW}"])) == {"v": 1}
+
+    @given(
+        st.lists(st.sampled_from(["a", "b", "c", "a/m", "b/m", "d/m", "a/m/m"]), unique=True, min_size=1),
+        st.sampled_from([None, "m"]),
+        st.sampled_from([[], ["a"], ["*"], ["b", "d"]]),
+    )
+    def test_every_entry_of_the_source_is_accounted_for(self, names, ema, exclude):
+        """It gives its value to the result, or it is among the dropped, with a reason."""
+        try:
+            selection = select_names(tensors(*names), ema=ema, exclude=exclude)
+        except NameMapError:
+            return
+        used = [entry.source for entry in selection.entries.values()]
+        assert len(set(used)) == len(used)
+        assert set(used) | set(selection.dropped) == set(names)
+        assert not set(used) & set(selection.dropped)
+        assert set(selection.unaveraged) <= set(used)
 
 
 class TestAverages:
@@ -82,7 +99,7 @@ class TestAverages:
         assert [entry.averaged for entry in selection.entries.values()] == [True, False]
         assert selection.entries["v"].source == f"v/{SHADOW}"
         assert selection.unaveraged == ["step"]
-        assert selection.dropped == {"v": f"its value stands under v/{SHADOW}"}
+        assert selection.dropped == {"v": "its average takes its place"}
         assert selection.renamed == {}
 
     def test_the_order_is_that_of_the_variables(self):
@@ -156,6 +173,10 @@ class TestRename:
     def test_missing(self):
         refused("v3, v4: not in the source; it has: v1, v2", ["v1", "v2"], rename={"v3": "a", "v1": "b", "v4": "c"})
 
+    def test_missing_as_it_gave_its_value_to_its_variable(self):
+        message = f"v/{SHADOW}: not in the source; it has: v (averages go by their variables' names: v/{SHADOW} as v)"
+        refused(message, ["v", f"v/{SHADOW}"], ema=SHADOW, rename={f"v/{SHADOW}": "w"})
+
     def test_missing_as_it_was_left_out(self):
         message = "b: not in the source; it has: a (left out before: b (--exclude b))"
         refused(message, ["a", "b"], exclude=["b"], rename={"b": "c"})
@@ -213,7 +234,7 @@ class TestNear:
         assert near_names("xyz", ["a", "b"]) == []
 
     def test_how_many(self):
-        assert len(near_names("a1", [f"a{i}" for i in range(2, 9)], 2)) == 2
+        assert len(near_names("name1", [f"name{i}" for i in range(2, 9)], 2)) == 2
 
 
 def test_shadow_pairs():
@@ -223,6 +244,8 @@ def test_shadow_pairs():
         "w": f"w/{SHADOW}",
         f"a/{SHADOW}": f"a/{SHADOW}/{SHADOW}",
     }
+    chain = [f"a/{SHADOW}", f"a/{SHADOW}/{SHADOW}"]
+    assert shadow_pairs(chain) == {"a": f"a/{SHADOW}"}
     assert shadow_pairs(["v/avg"], "avg") == {"v": "v/avg"}
 
 

@@ -1,7 +1,7 @@
 """A second, independent writer of tables and bundles, for tests: straight from the format's description.
 
-It shares nothing with tensorferry. What it writes was checked once by hand against TensorFlow 1.15.5 and 2.21: both read
-the same values from every bundle that
+It shares nothing with tensorferry. What it writes was checked once by hand against TensorFlow 1.15.5 and 2.21: both
+read the same values from every bundle that
 
     python -m tests.formats.bundle_writer DIRECTORY
 
@@ -90,7 +90,9 @@ def table_of_blocks(blocks: Iterable[bytes], last_keys: Iterable[bytes], kind: i
     return out + index_block + footer((at, len(metaindex) - 5), (index_at, len(index_block) - 5))
 
 
-def table(rows: Iterable[tuple[bytes, bytes]], *, per_block: int = 1000, kind: int = 0, restart_interval: int = 16) -> bytes:
+def table(
+    rows: Iterable[tuple[bytes, bytes]], *, per_block: int = 1000, kind: int = 0, restart_interval: int = 16
+) -> bytes:
     """A table of `rows` as they come, `per_block` of them in each block."""
     rows = list(rows)
     groups = [rows[start : start + per_block] for start in range(0, len(rows), per_block)]
@@ -136,7 +138,9 @@ def entry(
 def slice_key(name: bytes, extents: Sequence[tuple[int, int]]) -> bytes:
     """The key of a slice whose numbers lie in -1..8191."""
     numbers = b"".join(
-        b"\x7f" if n == -1 else bytes([0x80 | n]) if n < 64 else struct.pack(">H", 0xC000 | n) for e in extents for n in e
+        b"\x7f" if n == -1 else bytes([0x80 | n]) if n < 64 else struct.pack(">H", 0xC000 | n)
+        for e in extents
+        for n in e
     )
     escaped = b"".join({0: b"\0\xff", 255: b"\xff\0"}.get(c, bytes([c])) for c in name)
     return b"\0" + escaped + b"\0\x01" + (bytes([1, len(extents)]) if extents else b"\0") + numbers

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from tensorferry.formats import atomic
-from tensorferry.formats.atomic import SUFFIX, OutputSet, check_destination, output
+from tensorferry.formats.atomic import OutputSet, check_destination, output, outputs
 from tensorferry.formats.errors import DestinationError
+from tensorferry.formats.parts import SUFFIX
 
 ROOT = Path(__file__).parents[2]
-FCNTL = pytest.mark.skipif(atomic.fcntl is None, reason="no flock here")
+FCNTL = pytest.mark.skipif("fcntl" not in sys.modules, reason="no flock here")
 
 
 def message(error: pytest.ExceptionInfo[DestinationError]) -> str:
@@ -40,9 +40,10 @@ def test_a_file_appears_whole_and_alone(tmp_path: Path) -> None:
         file.write(b"one ")
         file.write(b"two")
         assert not path.exists()
-        (part,) = os.listdir(tmp_path)
-        assert part.startswith(".a.")
-        assert part.endswith(SUFFIX)
+        (folder,) = os.listdir(tmp_path)
+        assert folder.startswith(".a.")
+        assert folder.endswith(SUFFIX)
+        assert os.listdir(tmp_path / folder) == ["a"]
     assert path.read_bytes() == b"one two"
     assert os.listdir(tmp_path) == ["a"]
     assert path.stat().st_nlink == 1
@@ -232,30 +233,6 @@ def test_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert sorted(os.listdir(tmp_path)) == ["a", "b"]
 
 
-def test_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A filesystem that has no flock: everything works but the removal of leftovers."""
-
-    def refuse(*_: object) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
-
-    monkeypatch.setattr(atomic.fcntl, "flock", refuse)
-    leftover = tmp_path / f".a.01234567{SUFFIX}"
-    leftover.write_bytes(b"")
-    write(tmp_path / "a", b"new")
-    assert sorted(os.listdir(tmp_path)) == [leftover.name, "a"]
-
-
-def test_a_system_without_flock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(atomic, "fcntl", None)
-    write(tmp_path / "a", b"new")
-    write(tmp_path / "a", b"newer", force=True)
-    assert (tmp_path / "a").read_bytes() == b"newer"
-    with pytest.raises(ValueError, match="stop"), output(tmp_path / "b") as file:
-        file.write(b"half")
-        raise ValueError("stop")
-    assert os.listdir(tmp_path) == ["a"]
-
-
 def test_a_failed_sync_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: int) -> None:
         raise OSError(errno.EIO, "Input/output error")
@@ -317,6 +294,36 @@ class TestSets:
             assert not [name for name in os.listdir(tmp_path) if not name.endswith(SUFFIX)]
         assert order == ["two", "one", "index"]
         assert {name: (tmp_path / name).read_text() for name in os.listdir(tmp_path)} == {n: n for n in order}
+
+    def test_parts_can_be_read_before(self, tmp_path: Path) -> None:
+        with OutputSet() as files:
+            files.open(tmp_path / "data").write(b"data")
+            files.open(tmp_path / "index").write(b"index")
+            found = files.parts()
+            assert list(found) == [str(tmp_path / "data"), str(tmp_path / "index")]
+            assert [Path(part).read_bytes() for part in found.values()] == [b"data", b"index"]
+            assert [Path(part).name for part in found.values()] == ["data", "index"]
+            assert len({Path(part).parent for part in found.values()}) == 1
+        assert sorted(os.listdir(tmp_path)) == ["data", "index"]
+
+    def test_a_set_of_somebody_else_is_theirs_to_publish(self, tmp_path: Path) -> None:
+        with OutputSet() as files:
+            with output(tmp_path / "a", files=files) as file:
+                file.write(b"a")
+            with outputs(files=files) as chosen:
+                assert chosen is files
+                chosen.open(tmp_path / "b").write(b"b")
+            assert all(name.endswith(SUFFIX) for name in os.listdir(tmp_path))
+        assert sorted(os.listdir(tmp_path)) == ["a", "b"]
+
+    def test_in_several_directories(self, tmp_path: Path) -> None:
+        (tmp_path / "one").mkdir()
+        (tmp_path / "two").mkdir()
+        with outputs() as files:
+            files.open(tmp_path / "one" / "a").write(b"1")
+            files.open(tmp_path / "two" / "a").write(b"2")
+        assert (os.listdir(tmp_path / "one"), os.listdir(tmp_path / "two")) == (["a"], ["a"])
+        assert (tmp_path / "two" / "a").read_bytes() == b"2"
 
     def test_an_error_leaves_none_and_keeps_the_old(self, tmp_path: Path) -> None:
         (tmp_path / "index").write_bytes(b"old")
@@ -416,50 +423,3 @@ def test_kills_at_random_moments(tmp_path: Path) -> None:
         files.open(index).write(b"index")
     assert leftovers, "no kill came in the middle of a write: the test proves nothing"
     assert sorted(os.listdir(tmp_path)) == ["data", "index"]
-
-
-@FCNTL
-def test_the_parts_of_the_living_are_left_alone(tmp_path: Path) -> None:
-    with output(tmp_path / "a") as file:
-        file.write(b"first")
-        write(tmp_path / "a", b"second")
-        (tmp_path / "a").unlink()
-    assert (tmp_path / "a").read_bytes() == b"first"
-
-
-@FCNTL
-def test_only_our_own_leftovers_are_removed(tmp_path: Path) -> None:
-    ours = f".a.01234567{SUFFIX}"
-    others = [
-        f".b.01234567{SUFFIX}",
-        f".a.b.01234567{SUFFIX}",
-        f".a.0123456{SUFFIX}",
-        f".a.0123456g{SUFFIX}",
-        f"a.01234567{SUFFIX}",
-        ".a.01234567",
-        f".a.01234567{SUFFIX}.bak",
-    ]
-    for name in [ours, *others]:
-        (tmp_path / name).write_bytes(b"x")
-    (tmp_path / "far").write_bytes(b"far")
-    (tmp_path / f".a.11111111{SUFFIX}").symlink_to("far")
-    write(tmp_path / "a", b"new")
-    assert sorted(os.listdir(tmp_path)) == sorted([*others, "a", "far", f".a.11111111{SUFFIX}"])
-
-
-def test_a_part_that_another_sweep_took_is_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    names = iter(["aaaaaaaa", "bbbbbbbb", "cccccccc"])
-    locks = iter([False, True, True])
-    monkeypatch.setattr(atomic.secrets, "token_hex", lambda _: next(names))
-
-    def lock(descriptor: int) -> bool:
-        answer = next(locks)
-        if os.path.exists(tmp_path / f".a.bbbbbbbb{SUFFIX}"):  # the second is gone before it is locked
-            os.unlink(tmp_path / f".a.bbbbbbbb{SUFFIX}")
-        return answer
-
-    monkeypatch.setattr(atomic, "_lock", lock)
-    with output(tmp_path / "a") as file:
-        file.write(b"new")
-        assert f".a.cccccccc{SUFFIX}" in os.listdir(tmp_path)
-    assert (tmp_path / "a").read_bytes() == b"new"

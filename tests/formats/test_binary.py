@@ -41,7 +41,10 @@ def test_a_varint_may_be_longer_than_it_needs_to():
 def test_a_varint_that_ends_early(method):
     window = Window(b"x\x80\x80", "some/file", base=100)
     window.take(1, "x")
-    assert message(getattr(window, method), "a length") == "some/file: expected a length (a varint), got the end at byte 103"
+    assert (
+        message(getattr(window, method), "a length")
+        == "some/file: expected a length (a varint), got the end at byte 103"
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,7 +100,10 @@ def test_what_is_no_regular_file(tmp_path, call):
         f"{tmp_path}/pipe: expected a graph, got something that is no regular file"
     )
     long = tmp_path / ("x" * 300)
-    assert message(call, long, "a graph") == f"{long}: expected a graph, got a file that can't be read (File name too long)"
+    assert (
+        message(call, long, "a graph")
+        == f"{long}: expected a graph, got a file that can't be read (File name too long)"
+    )
     assert "expected a graph, got a file that can't be read (embedded null byte)" in message(call, "a\0b", "a graph")
 
 
@@ -106,7 +112,10 @@ def test_a_file_without_permission(tmp_path):
     path = tmp_path / "f"
     path.write_bytes(b"x")
     path.chmod(0)
-    assert message(open_file, path, "a graph") == f"{path}: expected a graph, got a file that can't be read (Permission denied)"
+    assert (
+        message(open_file, path, "a graph")
+        == f"{path}: expected a graph, got a file that can't be read (Permission denied)"
+    )
 
 
 def test_a_whole_file_within_a_limit(tmp_path):

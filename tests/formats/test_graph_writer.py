@@ -11,6 +11,7 @@ import pytest
 from google.protobuf import text_format
 
 from tensorferry.formats import graph_writer, protos
+from tensorferry.formats.atomic import OutputSet
 from tensorferry.formats.errors import DestinationError, UnsupportedError
 from tensorferry.formats.graph_writer import write_graph_def
 
@@ -65,8 +66,8 @@ def test_one_part_at_a_time(tmp_path: Path) -> None:
 
     def made() -> Iterator[Any]:
         for index in range(50):
-            (name,) = os.listdir(tmp_path)
-            alive.append((tmp_path / name).stat().st_size)
+            (part,) = tmp_path.glob(".*/a.pb")
+            alive.append(part.stat().st_size)
             yield node(str(index), 100_000)
 
     write_graph_def(tmp_path / "a.pb", made())
@@ -112,6 +113,14 @@ def test_an_error_in_the_source_leaves_nothing(tmp_path: Path, text: bool) -> No
     with pytest.raises(ValueError, match="stop"):
         write_graph_def(tmp_path / "a.pb", broken(), text=text)
     assert os.listdir(tmp_path) == []
+
+
+def test_as_one_of_several_files(tmp_path: Path) -> None:
+    with OutputSet() as files:
+        write_graph_def(tmp_path / "a.pb", parts(), files=files)
+        assert protos.parse("GraphDef", Path(files.parts()[str(tmp_path / "a.pb")]).read_bytes(), "") == merged()
+        assert not [name for name in os.listdir(tmp_path) if name.startswith("a")]
+    assert [name[0] for name in os.listdir(tmp_path)] == ["a"]
 
 
 def test_force(tmp_path: Path) -> None:

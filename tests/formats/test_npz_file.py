@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tensorferry.formats.atomic import OutputSet
 from tensorferry.formats.dtype import DTYPES
 from tensorferry.formats.errors import DestinationError, FormatError, TensorferryError, UnsupportedError
 from tensorferry.formats.npz_file import read_npz, write_npz
@@ -58,7 +59,7 @@ class TestRead:
         arrays = {}
         for name in NATIVE:
             for order in "<>":
-                dtype = np.dtype(name).newbyteorder(order)
+                dtype = np.dtype(order + np.dtype(name).str[1:])
                 arrays[f"{name}{order}"] = np.arange(6).reshape(2, 3).astype(dtype)
                 arrays[f"{name}{order} by columns"] = np.asfortranarray(arrays[f"{name}{order}"])
                 arrays[f"{name}{order} none"] = np.empty((2, 0, 3), dtype)
@@ -287,7 +288,7 @@ def test_more_dimensions_than_an_array_has(tmp_path: Path) -> None:
 
 class TestWrite:
     def test_numpy_reads_every_type(self, tmp_path: Path) -> None:
-        arrays = {f"scope/{name}": np.arange(6).reshape(2, 3).astype(name) for name in NATIVE}
+        arrays: dict[str, Any] = {f"scope/{name}": np.arange(6).reshape(2, 3).astype(name) for name in NATIVE}
         arrays |= {"scalar": np.array(1.5), "none": np.empty((0, 3), np.int8), "turned": np.arange(6).reshape(2, 3).T}
         arrays["é"] = np.arange(3, dtype=">i4")
         path = tmp_path / "a.npz"
@@ -301,7 +302,7 @@ class TestWrite:
         assert os.listdir(tmp_path) == ["a.npz"]
 
     def test_members_are_as_numpy_writes_them(self, tmp_path: Path) -> None:
-        arrays = {name: np.arange(6).reshape(2, 3).astype(name) for name in NATIVE}
+        arrays: dict[str, Any] = {name: np.arange(6).reshape(2, 3).astype(name) for name in NATIVE}
         np.savez(tmp_path / "theirs", **arrays)
         write_npz(tmp_path / "ours", {name: ArrayTensor(array) for name, array in arrays.items()})
         with zipfile.ZipFile(tmp_path / "theirs.npz") as theirs, zipfile.ZipFile(tmp_path / "ours") as ours:
@@ -365,6 +366,13 @@ class TestWrite:
         with pytest.raises(FormatError, match="expected checksum 00000001 for 'w'"):
             write_npz(tmp_path / "a.npz", {"w": damaged})
         assert os.listdir(tmp_path) == ["data"]
+
+    def test_as_one_of_several_files(self, tmp_path: Path) -> None:
+        with OutputSet() as files:
+            write_npz(tmp_path / "a.npz", {"x": ArrayTensor(np.arange(3))}, files=files)
+            assert read_npz(files.parts()[str(tmp_path / "a.npz")])["x"].numpy().tolist() == [0, 1, 2]
+            assert not [name for name in os.listdir(tmp_path) if name.startswith("a")]
+        assert [name[0] for name in os.listdir(tmp_path)] == ["a"]
 
     def test_force(self, tmp_path: Path) -> None:
         path = tmp_path / "a.npz"

@@ -19,9 +19,10 @@ from hypothesis.extra import numpy as hnp
 from onnx import TensorProto, helper, numpy_helper
 
 from tensorferry.formats import onnx_file
+from tensorferry.formats.atomic import OutputSet
 from tensorferry.formats.dtype import DTYPES
 from tensorferry.formats.errors import DestinationError, FormatError, GraphError, UnsupportedError
-from tensorferry.formats.onnx_file import read_onnx_initializers, write_onnx
+from tensorferry.formats.onnx_file import onnx_files, read_onnx_initializers, write_onnx
 from tensorferry.formats.onnx_types import NUMBERS
 from tensorferry.formats.tensor import ArrayTensor, FileTensor, SplatTensor, Tensor
 
@@ -71,7 +72,9 @@ def test_a_model_runs(tmp_path: Path, external: bool | None) -> None:
 
     model, weights = affine()
     path = tmp_path / "m.onnx"
+    planned = onnx_files(path, model, weights, external=external)
     written = write_onnx(path, model, weights, external=external)
+    assert written == planned
     expected = [str(path) + ".data", str(path)] if external else [str(path)]
     assert written == expected
     assert sorted(os.listdir(tmp_path)) == sorted(os.path.basename(name) for name in expected)
@@ -238,6 +241,23 @@ class TestExternal:
         with pytest.raises(UnsupportedError, match="a model of 2 GiB or more is no protobuf message"):
             write_onnx(tmp_path / "a", Huge(), {})
         assert os.listdir(tmp_path) == []
+
+    def test_it_runs_before_it_is_published(self, tmp_path: Path) -> None:
+        """What is written into somebody's set of files is whole at once, references included."""
+        import onnxruntime
+
+        model, weights = affine()
+        path = tmp_path / "m.onnx"
+        with OutputSet() as files:
+            write_onnx(path, model, weights, external=True, files=files)
+            assert not path.exists()
+            part = files.parts()[str(path)]
+            onnx.checker.check_model(part, full_check=True)
+            session = onnxruntime.InferenceSession(part, providers=["CPUExecutionProvider"])
+            x = np.ones((2, 64), np.float32)
+            np.testing.assert_allclose(session.run(None, {"x": x})[0], x @ W + B, rtol=1e-5)
+            assert read_onnx_initializers(part)["w"].numpy().tolist() == W.tolist()
+        assert sorted(os.listdir(tmp_path)) == ["m.onnx", "m.onnx.data"]
 
     def test_the_data_exist_already(self, tmp_path: Path) -> None:
         (tmp_path / "m.data").write_bytes(b"old")

@@ -137,7 +137,7 @@ def external(name: str, entries: dict[str, str], dims: tuple[int, ...] | list[in
 
 def cut(message: onnx.TensorProto) -> bytes:
     """A model whose only initializer is not all there."""
-    tensor = message.SerializeToString()[:-1]
+    tensor: bytes = message.SerializeToString()[:-1]
     graph = head(5, len(tensor)) + tensor
     return head(7, len(graph)) + graph
 

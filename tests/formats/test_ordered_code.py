@@ -19,7 +19,10 @@ from tensorferry.formats.ordered_code import (
 from tests.fixture import FIXTURES
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
-EDGES = sorted({sign * 2**power + step for power in range(64) for step in (-1, 0, 1) for sign in (1, -1)} - {2**63, 2**63 + 1, -(2**63) - 1})
+EDGES = sorted(
+    {sign * 2**power + step for power in range(64) for step in (-1, 0, 1) for sign in (1, -1)}
+    - {2**63, 2**63 + 1, -(2**63) - 1}
+)
 
 
 def keys_of(name):

@@ -18,6 +18,7 @@ from hypothesis.extra import numpy as hnp
 from safetensors import SafetensorError, TensorSpec, deserialize, serialize, serialize_file
 
 from tensorferry.formats import safetensors_file
+from tensorferry.formats.atomic import OutputSet
 from tensorferry.formats.dtype import DTYPES
 from tensorferry.formats.errors import DestinationError, FormatError, TensorferryError, UnsupportedError
 from tensorferry.formats.packed import pack
@@ -169,6 +170,13 @@ class TestWrite:
     def test_any_names_and_shapes(self, arrays: dict[str, Any], metadata: dict[str, str] | None) -> None:
         assert by_us(tensors_of(arrays), metadata) == by_library(arrays, metadata)
 
+    def test_as_one_of_several_files(self, tmp_path: Path) -> None:
+        with OutputSet() as files:
+            write_safetensors(tmp_path / "a.st", {"x": ArrayTensor(np.arange(3))}, files=files)
+            assert read_safetensors(files.parts()[str(tmp_path / "a.st")])["x"].numpy().tolist() == [0, 1, 2]
+            assert not [name for name in os.listdir(tmp_path) if name.startswith("a")]
+        assert [name[0] for name in os.listdir(tmp_path)] == ["a"]
+
     def test_force(self, tmp_path: Path) -> None:
         path = tmp_path / "a"
         path.write_bytes(b"old")
@@ -314,7 +322,7 @@ class TestRead:
                 except TensorferryError:
                     refused += 1
                     continue
-                theirs = {name: (tuple(i["shape"]), bytes(i["data"])) for name, i in deserialize(bytes(flipped))}
+                theirs = {name: (tuple(i["shape"]), bytes(i["data"])) for name, i in deserialize(bytes(flipped))}  # type: ignore[no-untyped-call]
                 assert ours == theirs
         assert refused > 2 * size
 
@@ -413,7 +421,7 @@ ACCEPTED_THERE = {"a blank first", "a name twice", "metadata twice", "metadata n
 @pytest.mark.parametrize("name", [name for name in HOSTILE if name not in ACCEPTED_THERE])
 def test_the_library_refuses_it_too(name: str) -> None:
     with pytest.raises(SafetensorError):
-        deserialize(HOSTILE[name][0])
+        deserialize(HOSTILE[name][0])  # type: ignore[no-untyped-call]
 
 
 def test_more_dimensions_than_an_array_has(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ WHOLE = np.arange(7 * 5 * 3, dtype=np.float32).reshape(7, 5, 3)
 def cut(whole, boxes):
     """The parts of `whole` in `boxes`, (first, end) along each axis."""
     return [
-        Part(tuple(f for f, _ in box), ArrayTensor(whole[tuple(slice(*edges) for edges in box)].copy())) for box in boxes
+        Part(tuple(f for f, _ in box), ArrayTensor(whole[tuple(slice(*edges) for edges in box)].copy()))
+        for box in boxes
     ]
 
 
@@ -195,7 +196,11 @@ def test_every_stream_is_read_to_its_end_where_its_checksum_is():
 
 def test_rows_hold_one_file_open_and_columns_as_many_as_lie_side_by_side():
     whole = np.zeros((100, 40), np.float32)
-    for boxes, most in (grid(range(101), [0, 40]), 1), (grid([0, 50, 100], [0, 20, 40]), 2), (grid([0, 100], range(41)), 1):
+    for boxes, most in (
+        (grid(range(101), [0, 40]), 1),
+        (grid([0, 50, 100], [0, 20, 40]), 2),
+        (grid([0, 100], range(41)), 1),
+    ):
         assert counted(whole, boxes).tobytes() == whole.tobytes()
         assert Counting.most <= most
 

@@ -178,9 +178,7 @@ def test_too_short(refused):
 
 
 def test_no_magic_number(refused):
-    assert refused(b"x" * 48) == (
-        "expected a table's magic number 57fb808b247547db at its end, got 7878787878787878"
-    )
+    assert refused(b"x" * 48) == ("expected a table's magic number 57fb808b247547db at its end, got 7878787878787878")
 
 
 def test_a_footer_without_handles(refused):
@@ -227,7 +225,8 @@ def test_an_index_that_is_its_own_data(refused):
 def test_blocks_that_overlap_or_repeat(refused, second):
     size = len(DATA) - 5
     assert refused(index_of(handle(0, size), handle(second, size), before=DATA * 2)) == (
-        f"expected data blocks one after another, got one at byte {second} before the end of another at byte {len(DATA)}"
+        f"expected data blocks one after another, "
+        f"got one at byte {second} before the end of another at byte {len(DATA)}"
     )
 
 

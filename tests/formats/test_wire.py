@@ -32,8 +32,8 @@ def test_varints_by_hand(number: int, encoded: str) -> None:
 def test_heads_are_those_of_protobuf(number: int, length: int) -> None:
     from google.protobuf.internal import encoder
 
-    assert varint(number) == encoder._VarintBytes(number)  # type: ignore[attr-defined]
-    assert head(9, length) == encoder.TagBytes(9, 2) + encoder._VarintBytes(length)  # type: ignore[attr-defined]
+    assert varint(number) == encoder._VarintBytes(number)
+    assert head(9, length) == encoder.TagBytes(9, 2) + encoder._VarintBytes(length)
 
 
 def test_a_message(tmp_path: Path) -> None:

@@ -1,0 +1,203 @@
+"""How each op works on a view: on the base, with its axes translated.
+
+A view has dimension i where its base has dimension perm[i]; so an axis a of the view is axis perm[a] of the base. A rule
+returns whether it took the node over; if not, the layout pass keeps the node as it is, on real inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..ir import Node
+from ..lowering.emitter import BROADCASTING, SAME_SHAPE
+from .layout import Layout, int_list, ints, keeps_order
+
+Rule = Callable[[Layout, Node], bool]
+Perm = tuple[int, ...]
+
+_WITH_AXES = {
+    "BatchNormalization", "CumSum", "LayerNormalization", "LogSoftmax", "LRN", "ReverseSequence", "ScatterElements",
+    "ScatterND", "Softmax", "Trilu", "PRelu",
+}  # fmt: skip
+
+
+def _first(work: Layout, node: Node) -> Perm | None:
+    return work.view(node.inputs[0]).perm
+
+
+def elementwise(work: Layout, node: Node) -> bool:
+    """All inputs as views with one perm: that of the first that has one."""
+    perm = next(work.view(value).perm for value in node.inputs if work.view(value).perm is not None)
+    assert perm is not None
+    inputs = [work.aligned(value, perm) if value else "" for value in node.inputs]
+    if None in inputs:
+        return False
+    work.change(node, [value for value in inputs if value is not None], perm)
+    return True
+
+
+def concat(work: Layout, node: Node) -> bool:
+    """Along the base's axis."""
+    perm = next(work.view(value).perm for value in node.inputs if work.view(value).perm is not None)
+    assert perm is not None
+    inputs = [_whole(work, value, perm) for value in node.inputs]
+    axis = node.attrs["axis"]
+    if None in inputs or not isinstance(axis, int):
+        return False
+    work.change(node, [value for value in inputs if value is not None], perm, axis=perm[axis])
+    return True
+
+
+def _whole(work: Layout, value: str, perm: Perm) -> str | None:
+    """A value of full rank, aligned: nothing broadcasts here."""
+    dims = work.dims.get(work.view(value).base)
+    if work.view(value).perm != perm and (dims is None or len(dims) != len(perm)):
+        return None
+    return work.aligned(value, perm)
+
+
+def along_axis(work: Layout, node: Node) -> bool:
+    """Softmax, Split and others with one axis in an attribute, which stays."""
+    perm, axis = _first(work, node), node.attrs.get("axis", -1 if "oftmax" in node.op else 0)
+    if perm is None or not isinstance(axis, int):
+        return False
+    work.change(node, [work.view(node.inputs[0]).base, *map(work.real, node.inputs[1:])], perm, axis=perm[axis])
+    return True
+
+
+def pad(work: Layout, node: Node) -> bool:
+    """Constant pads in the base's order: all before, then all after."""
+    perm = _first(work, node)
+    pads = work.numbers(node.inputs[1])
+    if perm is None or pads is None or len(pads) != 2 * len(perm) or len(node.inputs) > 3:
+        return False
+    rank = len(perm)
+    moved = [pads[perm.index(axis) + side * rank] for side in (0, 1) for axis in range(rank)]
+    rest = [work.real(value) if value else "" for value in node.inputs[2:]]
+    work.change(node, [work.view(node.inputs[0]).base, work.add_ints(moved), *rest], perm)
+    return True
+
+
+def tile(work: Layout, node: Node) -> bool:
+    """Constant repeats in the base's order."""
+    perm, repeats = _first(work, node), work.numbers(node.inputs[1])
+    if perm is None or repeats is None:
+        return False
+    moved = [repeats[perm.index(axis)] for axis in range(len(perm))]
+    work.change(node, [work.view(node.inputs[0]).base, work.add_ints(moved)], perm)
+    return True
+
+
+def slice_(work: Layout, node: Node) -> bool:
+    """Constant axes, translated."""
+    perm = _first(work, node)
+    axes = work.numbers(node.inputs[3]) if len(node.inputs) > 3 else None
+    if perm is None or axes is None:
+        return False
+    data, starts, ends, _, *steps = node.inputs
+    inputs = [work.view(data).base, work.real(starts), work.real(ends), work.add_ints([perm[axis] for axis in axes])]
+    work.change(node, [*inputs, *map(work.real, steps)], perm)
+    return True
+
+
+def without(perm: Perm, axes: Sequence[int]) -> Perm:
+    """The perm of a view that has lost its dimensions `axes`."""
+    gone = {axis % len(perm) for axis in axes}
+    left = sorted(perm[axis] for axis in range(len(perm)) if axis not in gone)
+    return tuple(left.index(perm[axis]) for axis in range(len(perm)) if axis not in gone)
+
+
+def reduce(work: Layout, node: Node) -> bool:
+    """Axes in an input or in an attribute; without any, all are reduced and no order is left."""
+    perm = _first(work, node)
+    in_attribute = "axes" in node.attrs
+    axes = int_list(node, "axes") if in_attribute else work.numbers(node.inputs[1]) if len(node.inputs) > 1 else ()
+    if perm is None or axes is None:
+        return False
+    base = work.view(node.inputs[0]).base
+    after = perm if node.attrs.get("keepdims", 1) else without(perm, axes)
+    if not axes:
+        if node.attrs.get("noop_with_empty_axes"):
+            return False
+        work.change(node, [base, *node.inputs[1:]], None)
+    elif in_attribute:
+        work.change(node, [base], after, axes=ints(sorted(perm[axis] for axis in axes)))
+    else:
+        work.change(node, [base, work.add_ints(sorted(perm[axis] for axis in axes))], after)
+    return True
+
+
+def arg_max(work: Layout, node: Node) -> bool:
+    """A reduction with its one axis in an attribute."""
+    perm, axis = _first(work, node), node.attrs.get("axis", 0)
+    if perm is None or not isinstance(axis, int):
+        return False
+    after = perm if node.attrs.get("keepdims", 1) else without(perm, [axis])
+    work.change(node, [work.view(node.inputs[0]).base], after, axis=perm[axis])
+    return True
+
+
+def squeeze(work: Layout, node: Node) -> bool:
+    """Constant axes."""
+    perm = _first(work, node)
+    axes = work.numbers(node.inputs[1]) if len(node.inputs) > 1 else None
+    if perm is None or axes is None:
+        return False
+    moved = work.add_ints(sorted(perm[axis] for axis in axes))
+    work.change(node, [work.view(node.inputs[0]).base, moved], without(perm, axes))
+    return True
+
+
+def gather(work: Layout, node: Node) -> bool:
+    """By a vector of indices the dimension stays, by a scalar it goes."""
+    perm, axis = _first(work, node), node.attrs.get("axis", 0)
+    indices = work.dims.get(work.view(node.inputs[1]).base)
+    if perm is None or not isinstance(axis, int) or indices is None or len(indices) > 1:
+        return False
+    after = perm if indices else without(perm, [axis])
+    work.change(node, [work.view(node.inputs[0]).base, work.real(node.inputs[1])], after, axis=perm[axis])
+    return True
+
+
+def shape(work: Layout, node: Node) -> bool:
+    """The base's sizes, picked in the view's order."""
+    perm = _first(work, node)
+    start, end = node.attrs.get("start", 0), node.attrs.get("end")
+    if perm is None or not isinstance(start, int) or not (end is None or isinstance(end, int)):
+        return False
+    wanted = perm[start:end]
+    base = work.view(node.inputs[0]).base
+    if len(wanted) == 1 and work.opset >= 15:
+        work.change(node, [base], None, start=wanted[0], end=wanted[0] + 1)
+        return True
+    whole = work.add(Node(work.fresh(f"{node.name}/Shape"), "Shape", (base,)), (len(perm),))
+    picked = Node(node.name, "Gather", (whole, work.add_ints(wanted)), {"axis": 0})
+    work.add(picked, (len(wanted),))
+    return True
+
+
+def reshape(work: Layout, node: Node) -> bool:
+    """The base itself, where the view has its elements in the same order."""
+    view = work.view(node.inputs[0])
+    dims = work.dims.get(view.base)
+    target = work.numbers(node.inputs[1])
+    if view.perm is None or dims is None or not keeps_order(dims, view.perm) or target is None or 0 in target:
+        return False
+    work.change(node, [view.base, work.real(node.inputs[1])], None)
+    return True
+
+
+_UNARY = ("Identity", "Dropout")
+RULES: dict[str, Rule] = {op: elementwise for op in (BROADCASTING | SAME_SHAPE | set(_UNARY)) - _WITH_AXES}
+"""The rule of each op that has one."""
+RULES |= dict.fromkeys(("Softmax", "LogSoftmax", "Split"), along_axis)
+RULES |= dict.fromkeys(("ArgMax", "ArgMin"), arg_max)
+RULES |= {
+    "Concat": concat, "Pad": pad, "Tile": tile, "Slice": slice_, "Squeeze": squeeze, "Gather": gather, "Shape": shape,
+    "Reshape": reshape,
+}  # fmt: skip
+RULES |= dict.fromkeys(
+    ("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
+     "ReduceSum", "ReduceSumSquare"),
+    reduce,
+)  # fmt: skip
