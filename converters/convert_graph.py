@@ -13,9 +13,10 @@ from typing import Any
 
 from tensorferry.formats.atomic import OutputSet
 from tensorferry.formats.errors import listing
+from tensorferry.formats.tensor import Tensor
 
 from .freeze_model import Frozen, freeze_model
-from .ir import Graph, Model, node_name
+from .ir import Model, node_name
 from .load import load_model
 from .options import Options, Path
 from .report import Checked, Report
@@ -33,11 +34,11 @@ def plan_graph(source: Path, target: str, options: Options, report: Report) -> G
 
 def onnx_model(model: Model, options: Options) -> Any:
     """The onnx.ModelProto of a model, its weights inside."""
-    from .to_onnx import to_model_proto
+    from .to_onnx import with_weights
 
     report = Report(model.path, "", "onnx")
     job = _lower(freeze_model(model, options, report), options, report)
-    return to_model_proto(job.lowered, job.opset, job.metadata)
+    return with_weights(job.message, job.weights)
 
 
 @dataclass(slots=True)
@@ -72,12 +73,14 @@ class GraphDefJob:
 
 @dataclass(slots=True)
 class OnnxJob:
-    """A lowered graph on its way into an ONNX model. `inputs`: public name -> value of the frozen graph."""
+    """An ONNX model on its way into a file: the ModelProto without its weights, and these, lazy.
+
+    `inputs`: public name -> value of the frozen graph.
+    """
 
     frozen: Frozen
-    lowered: Graph
-    opset: int
-    metadata: Mapping[str, str]
+    message: Any
+    weights: Mapping[str, Tensor]
     inputs: Mapping[str, str]
 
     def destinations(self, path: str) -> list[str]:
@@ -88,10 +91,7 @@ class OnnxJob:
         """Streams the weights behind the model's message."""
         from tensorferry.formats.onnx_file import write_onnx
 
-        from .to_onnx import to_onnx_model
-
-        model, weights = to_onnx_model(self.lowered, self.opset, self.metadata)
-        written = write_onnx(path, model, weights, files=files)
+        written = write_onnx(path, self.message, self.weights, files=files)
         if len(written) > 1:
             report.notes.append(f"weights in {os.path.basename(written[0])}")
 
@@ -112,6 +112,7 @@ def _lower(frozen: Frozen, options: Options, report: Report) -> OnnxJob:
 
     from .lowering import lower
     from .simplify import simplify
+    from .to_onnx import to_onnx_model
 
     opset = DEFAULT_OPSET if options.opset is None else options.opset
     asked = {node_name(value) for value in options.inputs or ()}
@@ -123,11 +124,8 @@ def _lower(frozen: Frozen, options: Options, report: Report) -> OnnxJob:
     if fixed:
         report.notes.append(f"fixed at their defaults: {listing(fixed)}")
     report.inputs = {name: text for name, text in report.inputs.items() if name in inputs}
-    report.nodes = (report.nodes[0] if report.nodes else 0, sum(_computes(node.op) for node in lowered))
-    report.format = f"onnx, opset {opset}"
     source = os.path.basename(os.path.normpath(report.source)) if report.source else ""
-    return OnnxJob(frozen, lowered, opset, {"producer": f"tensorferry {__version__}", "source": source}, inputs)
-
-
-def _computes(op: str) -> bool:
-    return op not in ("Input", "Constant", "Output")
+    message, weights = to_onnx_model(lowered, opset, {"producer": f"tensorferry {__version__}", "source": source})
+    report.nodes = (report.nodes[0] if report.nodes else 0, len(message.graph.node))
+    report.format = f"onnx, opset {opset}"
+    return OnnxJob(frozen, message, weights, inputs)

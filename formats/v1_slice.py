@@ -31,7 +31,7 @@ from .binary import BinaryFile
 from .dtype import BOOLEAN, STRING, DType
 from .errors import FormatError
 from .ordered_code import FULL, encode_slice_key
-from .table_lookup import LoadedValue, StreamedValue, TableLookup
+from .table_lookup import TableLookup, Value
 from .tensor import CHUNK, Buffer, Tensor, refuse_strings
 from .wire import BYTES, Field, fields
 
@@ -111,7 +111,7 @@ class SliceTensor(Tensor):
             raise self._wrong(self._wanted(), str(len(proto.string_val)))
         return list(proto.string_val)
 
-    def _find(self) -> tuple[LoadedValue | StreamedValue, int, int]:
+    def _find(self) -> tuple[Value, int, int]:
         """The record, and where in it the list of values begins and ends (of strings: the TensorProto)."""
         value = self.table.find(encode_slice_key(self.name, self.extents))
         if value is None:
@@ -132,10 +132,8 @@ class SliceTensor(Tensor):
             raise self._wrong(self._wanted(), f"{end - start} bytes")
         return value, start, end
 
-    def _messages(
-        self, file: BinaryFile, message: LoadedValue | StreamedValue | Field, *numbers: int
-    ) -> dict[int, Field]:
-        """The fields `numbers` of a message, as far as they are there: strings, messages or packed lists, one of each."""
+    def _messages(self, file: BinaryFile, message: Value | Field, *numbers: int) -> dict[int, Field]:
+        """The fields `numbers` of a message that are there: strings, messages or packed lists, one of each."""
         found: dict[int, Field] = {}
         for field in fields(file, message.start, message.end):
             if field.number in numbers:

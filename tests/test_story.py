@@ -114,16 +114,16 @@ def test_variables_to_restore_is_tensorflows(name: str) -> None:
     assert ferried("map", "variables-to-restore", fixture.prefix).json == fixture.variables_to_restore()
 
 
-@pytest.mark.parametrize("name", CONVERTIBLE)
-@pytest.mark.parametrize("variables", ["raw", "ema"])
+@pytest.mark.parametrize(
+    ("name", "variables"), [(n, v) for n in CONVERTIBLE for v in ("raw", "ema") if v in FIXTURES[n].frozen]
+)
 def test_frozen_graphs_are_tensorflows(name: str, variables: str, tmp_path: Path) -> None:
     fixture = FIXTURES[name]
-    if variables not in fixture.frozen:
-        pytest.skip("TensorFlow has not frozen it so")
     outputs = ",".join(fixture.outputs)
     words = ["--ema"] if variables == "ema" else []
     ferried("convert", fixture.prefix, tmp_path / "frozen.pb", "--outputs", outputs, *words)
-    wanted = fixture.frozen.get("tf1" if name == "add_tf2" else variables, fixture.frozen[variables])
+    # TensorFlow 2.21 has another convert_variables_to_constants; what 1.15's makes of the same graph lies beside it.
+    wanted = fixture.file("frozen_tf1.pb") if name == "add_tf2" else fixture.frozen[variables]
     assert graph_def(tmp_path / "frozen.pb") == graph_def(wanted)
 
 

@@ -1,24 +1,37 @@
 """Passes over ONNX-dialect graphs: each takes a graph and returns one.
 
     layout       transposes that meet, cancel or vanish in constants (layout_rules: op by op)
-    flattened    a transpose before a flattening goes into the weights behind it
+    conv_bias    Conv and the bias after it are one Conv
+    batch_norm   batch normalisation goes into the convolution before it
     gemm         MatMul and the bias after it are one Gemm
-    conv_bias    so are Conv and its bias
     unused       nodes that no result needs
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ..dims import Dims
 from ..ir import Graph
+from .batch_norm import fold_batch_norm
+from .conv_bias import fuse_conv_bias
+from .gemm import fuse_gemm
 from .layout import push_transposes
 from .unused import remove_unused
 
+PASSES = ("layout", "conv_bias", "batch_norm", "gemm")
+"""The passes that can be left out, by name."""
 
-def run_passes(graph: Graph, dims: Mapping[str, Dims], opset: int) -> Graph:
-    """All passes, in order. `dims` has the shapes of the graph's values as far as they are known."""
+
+def run_passes(graph: Graph, dims: Mapping[str, Dims], opset: int, *, without: Collection[str] = ()) -> Graph:
+    """All passes but those named in `without`. `dims` has the shapes of the graph's values as far as they are known."""
     graph = remove_unused(graph)
-    graph, dims = push_transposes(graph, dims, opset)
+    if "layout" not in without:
+        graph, dims = push_transposes(graph, dims, opset)
+    if "conv_bias" not in without:
+        graph = fuse_conv_bias(graph)
+    if "batch_norm" not in without:
+        graph = fold_batch_norm(graph)
+    if "gemm" not in without:
+        graph = fuse_gemm(graph, dims)
     return remove_unused(graph)

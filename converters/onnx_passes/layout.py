@@ -56,6 +56,13 @@ class Layout:
         self.dims: dict[str, Dims] = {}
         self.nodes: dict[str, Node] = {}
         self.views: dict[str, View] = {}
+        self.flat: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {}
+        """Flattened views that are flat in the base's order instead: perm, and the base's inner sizes."""
+        self._old = graph
+        self._users: dict[str, list[Node]] = {}
+        for node in graph:
+            for value in node.inputs:
+                self._users.setdefault(value, []).append(node)
         self._names = set(graph.nodes)
         self._made: dict[object, str] = {}
 
@@ -67,7 +74,7 @@ class Layout:
             self._transpose(node)
             return
         rule = RULES.get(node.op)
-        moved = any(self.view(value).perm is not None for value in node.inputs)
+        moved = any(self.view(value).perm is not None or value in self.flat for value in node.inputs)
         if not (moved and rule is not None and rule(self, node)):
             self.keep(node)
 
@@ -109,7 +116,7 @@ class Layout:
     def _realised(self, value: str, base: str, perm: tuple[int, ...]) -> str:
         tensor = self.constant(base)
         if tensor is not None:
-            return self.add_constant(transposed(tensor, perm), base)
+            return self.add_constant(transposed(tensor, perm), base, perm)
         dims = self.dims.get(base)
         result = None if dims is None else tuple(dims[axis] for axis in perm)
         title = value.rpartition(":")[0]
@@ -141,7 +148,7 @@ class Layout:
         tensor = self.constant(view.base)
         if tensor is not None:
             spread = (1,) * (len(perm) - tensor.rank) + tensor.shape
-            return self.add_constant(transposed(reshaped(tensor, spread), inverse), view.base)
+            return self.add_constant(transposed(reshaped(tensor, spread), inverse), view.base, inverse)
         if not keeps_order(wide, inverse):
             return None
         key = ("aligned", view.base, perm)
@@ -167,9 +174,9 @@ class Layout:
         self.dims[f"{node.name}:0"] = dims
         return f"{node.name}:0"
 
-    def add_constant(self, tensor: Tensor, source: str) -> str:
-        """A constant made from the constant `source`."""
-        key = ("constant", source, tensor.shape, getattr(tensor, "perm", None))
+    def add_constant(self, tensor: Tensor, source: str, perm: tuple[int, ...]) -> str:
+        """A constant made from the constant `source` by way of `perm`."""
+        key = ("constant", source, tensor.shape, perm)
         if key not in self._made:
             title = self.fresh(f"{source.rpartition(':')[0]}/moved")
             self._made[key] = self.add(Node(title, "Constant", (), {"value": tensor}), tensor.shape)
@@ -199,6 +206,16 @@ class Layout:
         """The tensor of a constant of the new graph."""
         node = self.nodes.get(value.rpartition(":")[0])
         tensor = node.attrs["value"] if node is not None and node.op == "Constant" else None
+        return tensor if isinstance(tensor, Tensor) else None
+
+    def users(self, value: str) -> list[Node]:
+        """The nodes of the old graph that take a value."""
+        return self._users.get(value, [])
+
+    def old_constant(self, value: str) -> Tensor | None:
+        """The tensor of a constant of the old graph."""
+        node = self._old.nodes[value.rpartition(":")[0]]
+        tensor = node.attrs["value"] if node.op == "Constant" else None
         return tensor if isinstance(tensor, Tensor) else None
 
     def numbers(self, value: str) -> tuple[int, ...] | None:

@@ -6,10 +6,13 @@ returns whether it took the node over; if not, the layout pass keeps the node as
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
+from ..dims import Dim, known
 from ..ir import Node
 from ..lowering.emitter import BROADCASTING, SAME_SHAPE
+from ..views import reshaped, transposed
 from .layout import Layout, int_list, ints, keeps_order
 
 Rule = Callable[[Layout, Node], bool]
@@ -177,13 +180,46 @@ def shape(work: Layout, node: Node) -> bool:
 
 
 def reshape(work: Layout, node: Node) -> bool:
-    """The base itself, where the view has its elements in the same order."""
+    """The base itself, where the view has its elements in the same order, or only matrix products care for it."""
     view = work.view(node.inputs[0])
     dims = work.dims.get(view.base)
     target = work.numbers(node.inputs[1])
-    if view.perm is None or dims is None or not keeps_order(dims, view.perm) or target is None or 0 in target:
+    if view.perm is None or dims is None or target is None:
         return False
-    work.change(node, [view.base, work.real(node.inputs[1])], None)
+    if keeps_order(dims, view.perm) and 0 not in target:
+        work.change(node, [view.base, work.real(node.inputs[1])], None)
+        return True
+    return flatten(work, node, view.perm, dims, target)
+
+
+def flatten(work: Layout, node: Node, perm: Perm, dims: Sequence[Dim], target: Sequence[int]) -> bool:
+    """Rows of the view made flat for products with constant matrices: those matrices' rows change places instead."""
+    inner = known(tuple(dims[1:]))
+    if perm[0] != 0 or inner is None or len(target) != 2 or target[1] not in (-1, math.prod(inner)):
+        return False
+    if target[0] not in (-1, 0) and target[0] != dims[0]:
+        return False
+    users = work.users(f"{node.name}:0")
+    weights = [work.old_constant(user.inputs[1]) if user.op == "MatMul" else None for user in users]
+    if not users or any(tensor is None or tensor.rank != 2 for tensor in weights):
+        return False
+    work.flat[f"{node.name}:0"] = (perm, inner)
+    work.change(node, [work.view(node.inputs[0]).base, work.real(node.inputs[1])], None)
+    return True
+
+
+def mat_mul(work: Layout, node: Node) -> bool:
+    """The product of rows that were flattened in the base's order: so are the rows of the weights [k, n]."""
+    if node.inputs[0] not in work.flat:
+        return False
+    perm, inner = work.flat[node.inputs[0]]
+    weights = work.constant(work.real(node.inputs[1]))
+    assert weights is not None
+    as_view = tuple(inner[axis - 1] for axis in perm[1:])
+    order = [perm.index(axis) - 1 for axis in range(1, len(perm))]
+    parted = transposed(reshaped(weights, (*as_view, weights.shape[1])), [*order, len(order)])
+    moved = work.add_constant(reshaped(parted, weights.shape), node.inputs[1], perm)
+    work.change(node, [node.inputs[0], moved], None)
     return True
 
 
@@ -194,7 +230,7 @@ RULES |= dict.fromkeys(("Softmax", "LogSoftmax", "Split"), along_axis)
 RULES |= dict.fromkeys(("ArgMax", "ArgMin"), arg_max)
 RULES |= {
     "Concat": concat, "Pad": pad, "Tile": tile, "Slice": slice_, "Squeeze": squeeze, "Gather": gather, "Shape": shape,
-    "Reshape": reshape,
+    "Reshape": reshape, "MatMul": mat_mul,
 }  # fmt: skip
 RULES |= dict.fromkeys(
     ("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",

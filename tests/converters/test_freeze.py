@@ -224,6 +224,20 @@ def test_a_read_of_something_else():
     refused(GraphError, message, graph, "r", {})
 
 
+@pytest.mark.parametrize("op", ["AssignVariableOp", "StatefulPartitionedCall", "VariableShape"])
+def test_other_uses_of_a_handle(op):
+    """TensorFlow 1.15 would put a constant where these ops want a resource, and nothing could load the result."""
+    carrier = Node("i", "Identity", ("v",), {"T": RESOURCE})
+    read = Node("r", "ReadVariableOp", ("i",), {"dtype": FLOAT32})
+    graph = handle_graph(carrier, Node("x", op, ("v", "i")), read, Node("y", "Identity", ("r", "^x")))
+    message = (
+        "the graph: expected only ReadVariableOp and ResourceGather to take variables, "
+        f"got x ({op} of v), x ({op} of i)"
+    )
+    refused(UnsupportedError, message, graph, "y", {"v": VALUE})
+    assert freeze(graph, ["r"], {"v": VALUE}).nodes["r"].op == "Identity"
+
+
 def test_a_gather_with_batch_dimensions():
     graph = handle_graph(Node("ids", "Placeholder"), gather(batch_dims=1))
     refused(UnsupportedError, "g: expected a ResourceGather without batch_dims, got 1", graph, "g", {"v": VALUE})
