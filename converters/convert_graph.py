@@ -84,8 +84,10 @@ class OnnxJob:
     inputs: Mapping[str, str]
 
     def destinations(self, path: str) -> list[str]:
-        """The model. Weights beside it come only with one that is too large for a single message."""
-        return [path]
+        """The model, and before it the file of its weights, if it is too large for a single message."""
+        from tensorferry.formats.onnx_file import onnx_files
+
+        return onnx_files(path, self.message, self.weights)
 
     def write(self, files: OutputSet, path: str, report: Report) -> None:
         """Streams the weights behind the model's message."""

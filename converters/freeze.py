@@ -80,11 +80,11 @@ def _gather(node: Node) -> Iterable[Node]:
 
     if attr_value(node, "batch_dims"):
         raise UnsupportedError(
-            node.name, f"expected a ResourceGather without batch_dims, got {node.attrs['batch_dims']}"
+            node.name, f"expected a ResourceGather without batch_dims, got {node.attrs['batch_dims']!r}"
         )
     indices = attr_value(node, "Tindices")
     if not isinstance(indices, DType) or not indices.is_integer:
-        raise GraphError(node.name, f"expected an integer type in Tindices, got {indices}")
+        raise GraphError(node.name, f"expected an integer type in Tindices, got {indices!s}")
     import numpy as np
 
     axis = f"{node.name}/axis"
@@ -145,7 +145,7 @@ def _check(variables: Mapping[str, Node], values: Mapping[str, Tensor]) -> None:
     for name, node in variables.items():
         dtype, shape, value = attr_value(node, "dtype"), attr_value(node, "shape"), values[name]
         if not isinstance(dtype, DType) or base_dtype(dtype) != value.dtype:
-            wrong.append(f"{name}: expected {dtype}, got {value.dtype}")
+            wrong.append(f"{name}: expected {dtype!s}, got {value.dtype}")
         elif isinstance(shape, Shape) and shape.dims is not None and not _fits(shape.dims, value.shape, node):
             wrong.append(f"{name}: expected shape {shape}, got {list(value.shape)}")
     if wrong:

@@ -120,7 +120,7 @@ class _Reader:
             )
         self.big_endian = header.endianness == 1
         version = header.version
-        if version.min_consumer > VERSION or False:
+        if version.min_consumer > VERSION or VERSION in version.bad_consumers:
             raise UnsupportedError(
                 index,
                 f"expected a bundle for readers of version {VERSION}, got one for {version.min_consumer} and later",

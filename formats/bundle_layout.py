@@ -48,7 +48,7 @@ Layout = list[list[Piece]]
 
 
 def read_layout(prefix: Path) -> Layout:
-    """The layout of a bundle that `read_bundle` accepts; shards without data are left out.
+    """The layout of a bundle that `read_bundle` accepts; shards without data are left out, except the only one.
 
     What takes no bytes comes before what lies at the same place, as whoever wrote one after the other had it.
     """
@@ -68,7 +68,7 @@ def read_layout(prefix: Path) -> Layout:
     shards: dict[int, list[Piece]] = {}
     for (shard, _, _), piece in sorted(placed, key=lambda item: item[0]):
         shards.setdefault(shard, []).append(piece)
-    return list(shards.values())
+    return list(shards.values()) or [[]]
 
 
 def plan_layout(

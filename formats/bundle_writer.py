@@ -26,7 +26,7 @@ from typing import IO, Any, cast
 from . import protos
 from .atomic import OutputSet
 from .binary import Path
-from .bundle import VERSION
+from .bundle import MAX_RANK, VERSION
 from .bundle_layout import Extents, Piece, Placed, plan_layout
 from .crc import crc32c, mask
 from .dtype import OPAQUE, STRING
@@ -36,7 +36,7 @@ from .packed import OpaqueTensor
 from .stream import copy
 from .table_writer import write_table
 from .tensor import Buffer, FileTensor, Tensor
-from .tensor_proto import MAX_RANK, number_of_dtype
+from .tensor_proto import number_of_dtype
 from .wire import varint
 
 

@@ -104,11 +104,11 @@ def _versioned(file: BinaryFile, version: int, rest: list[Field]) -> str | None:
 
 
 def _is_node(file: BinaryFile, field: Field) -> bool:
-    """Whether `field` is a NodeDef: at most a name, then an op that is a word."""
+    """Whether `field` is a NodeDef: one of its first two fields is the op, and a word."""
     if (field.number, field.kind) != (1, BYTES):
         return False
     for inner in islice(fields(file, field.start, field.end), 2):
-        if inner.kind != BYTES or inner.number > 2:
+        if inner.kind != BYTES:
             return False
         if inner.number == 2:
             return (

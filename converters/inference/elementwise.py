@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tensorferry.formats.dtype import BOOL
 
-from ..dims import Dim, add, broadcast_dims, floor_divide, merge_dims, multiply, subtract, terms
+from ..dims import Dim, Dims, add, broadcast_dims, floor_divide, merge_dims, multiply, subtract, terms
 from ..ops import OpNode, OpTable
 from ..values import Value
 from .facts import Fact, Result, same
@@ -47,8 +47,21 @@ _BROADCAST = """
 for _op in _BROADCAST.split():
     RULES.add(_op, _broadcast)
 RULES.add("ApproximateEqual", same, {"tolerance"})
-RULES.add("Equal", _broadcast, {"incompatible_shape_error"})
-RULES.add("NotEqual", _broadcast, {"incompatible_shape_error"})
+
+
+@RULES.op("Equal", "NotEqual", attrs={"incompatible_shape_error"})
+def equal(node: OpNode, x: Value, y: Value) -> Result:
+    """Broadcast; but a scalar for shapes that can't, if that is allowed, so it has to be known that they can."""
+    if not node.flag("incompatible_shape_error") and not _surely_broadcast(x.dims, y.dims):
+        return None
+    return broadcast_dims((x.dims, y.dims))
+
+
+def _surely_broadcast(x: Dims, y: Dims) -> bool:
+    if x is None or y is None:
+        return False
+    pairs = zip(reversed(x), reversed(y), strict=False)
+    return all(a == b or 1 in (a, b) for a, b in pairs if not (isinstance(a, str) or isinstance(b, str)))
 
 
 def entrywise(function: Callable[..., Dim], dims: object, *inputs: Value) -> tuple[Dim, ...] | None:

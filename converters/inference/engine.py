@@ -39,11 +39,11 @@ def rules() -> OpTable[Rule]:
     return OpTable.merged("inference rule", [family.RULES for family in families])
 
 
-def infer(graph: Graph, input_shapes: Mapping[str, Sequence[Dim]] | None = None) -> dict[str, Value]:
+def infer(graph: Graph, input_shapes: Mapping[str, Sequence[Dim] | None] | None = None) -> dict[str, Value]:
     """What is known of each value, by its full name (`conv:0`).
 
     `input_shapes` gives shapes of values that the graph itself leaves open, or other shapes than it says, as sizes,
-    symbols (one symbol is one size, wherever it stands) and None. GraphError where the graph contradicts itself.
+    symbols (one symbol is one size, wherever it stands) and None, or None for an unknown rank. GraphError where the graph contradicts itself.
     """
     return Inference(input_shapes).run(graph.topological(), legacy=_is_legacy(graph))
 
@@ -51,10 +51,12 @@ def infer(graph: Graph, input_shapes: Mapping[str, Sequence[Dim]] | None = None)
 class Inference:
     """One run over a graph. `values` holds what has been found so far."""
 
-    def __init__(self, input_shapes: Mapping[str, Sequence[Dim]] | None = None) -> None:
-        self.given = {value_name(name): tuple(dims) for name, dims in (input_shapes or {}).items()}
+    def __init__(self, input_shapes: Mapping[str, Sequence[Dim] | None] | None = None) -> None:
+        self.given: dict[str, Dims] = {
+            value_name(name): None if dims is None else tuple(dims) for name, dims in (input_shapes or {}).items()
+        }
         self.values: dict[str, Value] = {}
-        self._symbols = {dim for dims in self.given.values() for dim in dims if isinstance(dim, str)}
+        self._symbols = {dim for dims in self.given.values() for dim in dims or () if isinstance(dim, str)}
 
     def run(self, nodes: Iterable[Node], *, legacy: bool = False) -> dict[str, Value]:
         for node in nodes:

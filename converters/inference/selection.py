@@ -124,7 +124,7 @@ def _gathered(node: OpNode, x: Value, indices: Value, axis: int | None, batch_di
     if x.dims is None or indices.dims is None or axis is None:
         return None
     at = axis_index(node, axis, len(x.dims))
-    skipped = batch_dims % max(len(indices.dims), 1) if batch_dims < 0 else batch_dims
+    skipped = batch_dims + len(indices.dims) if batch_dims < 0 else batch_dims
     dims = (*x.dims[:at], *indices.dims[skipped:], *x.dims[at + 1 :])
     entries, chosen = (x.known_entries() if len(x.dims) == 1 else None), indices.integers()
     if entries is not None and chosen is not None and len(dims) <= 1 and all(0 <= i < len(entries) for i in chosen):

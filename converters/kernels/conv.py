@@ -22,7 +22,8 @@ KERNELS: OpTable[Kernel] = OpTable("kernel")
 BLOCK = 1 << 24
 """Bytes of windows gathered at a time."""
 
-CONV_ATTRS = {"strides", "padding", "explicit_paddings", "dilations", "data_format", "use_cudnn_on_gpu"}
+WINDOW_ATTRS = {"strides", "padding", "dilations", "data_format"}
+CONV_ATTRS = WINDOW_ATTRS | {"explicit_paddings", "use_cudnn_on_gpu"}
 
 
 def _windows(node: OpNode, extent: tuple[int, ...], size: tuple[int, ...], rank: int) -> Windows:
@@ -76,9 +77,12 @@ def _convolved(windows: Windows, padded: Array, kernel: Array) -> Array:
     return result
 
 
-@KERNELS.op("DepthwiseConv2dNative", attrs=CONV_ATTRS)
+@KERNELS.op("DepthwiseConv2dNative", attrs=WINDOW_ATTRS | {"explicit_paddings"})
 def depthwise_conv2d_native(node: OpNode, x: Array, kernel: Array) -> Array:
-    """x [N, H, W, C] by kernel [h, w, C, M] -> [N, places..., C*M]: each channel has M filters of its own."""
+    """x [N, H, W, C] by kernel [h, w, C, M] -> [N, places..., C*M]: each channel has M filters of its own.
+
+    TensorFlow's own CPU kernel refuses dilations (version 1.15 ignores them); this one does what they say.
+    """
     image = widened(channels_last(node, x, 4))
     if kernel.ndim != 4 or kernel.shape[2] != image.shape[-1]:
         raise GraphError(node.name, f"expected a filter for {image.shape[-1]} channels, got {list(kernel.shape)}")
@@ -98,7 +102,7 @@ def conv2d_backprop_input(node: OpNode, input_sizes: Array, kernel: Array, out_b
     return _transposed(node, sizes(input_sizes), kernel, out_backprop)
 
 
-@KERNELS.op("Conv3DBackpropInputV2", attrs=CONV_ATTRS)
+@KERNELS.op("Conv3DBackpropInputV2", attrs=WINDOW_ATTRS)
 def conv3d_backprop_input_v2(node: OpNode, input_sizes: Array, kernel: Array, out_backprop: Array) -> Array:
     """A transposed convolution over three spatial dimensions."""
     return _transposed(node, sizes(input_sizes), kernel, out_backprop)

@@ -10,7 +10,7 @@ import numpy as np
 from tensorferry.formats.errors import GraphError
 
 from ..ops import OpNode, OpTable
-from .kernel import Array, Kernel, axis_of, check_indices, front_axis, make_room, sizes, widened
+from .kernel import Array, Kernel, axis_of, check_indices, make_room, sizes, widened
 
 KERNELS: OpTable[Kernel] = OpTable("kernel")
 
@@ -81,8 +81,8 @@ def resource_gather(node: OpNode, resource: Array, indices: Array) -> Array:
 
 def gathered(node: OpNode, params: Array, indices: Array, axis: int, batch_dims: int) -> Array:
     """params [B..., P..., axis, Q...] and indices [B..., I...] make [B..., P..., I..., Q...]."""
-    batch = front_axis(node, batch_dims, indices.ndim + 1)
-    if batch > axis or params.shape[:batch] != indices.shape[:batch]:
+    batch = batch_dims + indices.ndim if batch_dims < 0 else batch_dims
+    if not 0 <= batch <= min(axis, indices.ndim) or params.shape[:batch] != indices.shape[:batch]:
         raise GraphError(
             node.name,
             f"expected {batch} common dimensions before axis {axis}, "

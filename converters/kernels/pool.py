@@ -13,7 +13,7 @@ from .windows import Windows, as_given, channels_last, spatial
 
 KERNELS: OpTable[Kernel] = OpTable("kernel")
 
-POOL_ATTRS = {"ksize", "strides", "padding", "explicit_paddings", "data_format"}
+POOL_ATTRS = {"ksize", "strides", "padding", "data_format"}
 
 
 def _windows(node: OpNode, image: Array, ksize: tuple[int, ...], strides: tuple[int, ...]) -> Windows:
@@ -22,7 +22,7 @@ def _windows(node: OpNode, image: Array, ksize: tuple[int, ...], strides: tuple[
     return Windows.over(node, image.shape[1:-1], size, steps, (1,) * len(size))
 
 
-@KERNELS.op("MaxPool", "MaxPool3D", attrs=POOL_ATTRS)
+@KERNELS.op("MaxPool", "MaxPool3D", attrs=POOL_ATTRS | {"explicit_paddings"})
 def max_pool(node: OpNode, x: Array) -> Array:
     """The largest element of each window of x [N, S..., C], by channel."""
     return _largest(node, x, node.integers("ksize"), node.integers("strides"))
@@ -60,7 +60,7 @@ def avg_pool(node: OpNode, x: Array) -> Array:
     return as_given(node, total / counts).astype(x.dtype, copy=False)
 
 
-@KERNELS.op("MaxPoolWithArgmax", attrs=POOL_ATTRS | {"include_batch_in_index"})
+@KERNELS.op("MaxPoolWithArgmax", attrs={"ksize", "strides", "padding", "include_batch_in_index"})
 def max_pool_with_argmax(node: OpNode, x: Array) -> tuple[Array, Array]:
     """The largest element of each window of x [N, H, W, C], and its flat index (y * W + x) * C + c.
 

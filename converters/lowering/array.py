@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tensorferry.formats.dtype import INT64
+import numpy as np
+
+from tensorferry.formats.dtype import INT64, STRING_TYPE
 from tensorferry.formats.errors import UnsupportedError
 
 from ..dims import Dims
@@ -65,7 +67,9 @@ def rank(node: OpNode, g: Builder, x: Value) -> Value:
 
 
 def filled(g: Builder, number: complex, dtype: Value, shape: Value, dims: Dims) -> Value:
-    """A constant number everywhere, of the type of the value `dtype`."""
+    """A constant number everywhere, of the type of the value `dtype`; strings are empty."""
+    if dtype.dtype == STRING_TYPE:
+        return g.op("Expand", g.constant_of(np.array(b"", object)), shape, dims=dims)
     element = g.reshape(g.scalar(number, like=dtype), [1])
     return g.op("ConstantOfShape", shape, dtype=dtype.dtype, dims=dims, value=element.tensor)
 
@@ -121,7 +125,7 @@ def reshape(node: OpNode, g: Builder, x: Value, target: Value) -> Value:
         return g.reshape(x, list(dims), dims)  # type: ignore[arg-type]
     if dims is not None and sum(isinstance(dim, int) for dim in dims) == len(dims) - 1 and 0 not in dims:
         return g.reshape(x, [dim if isinstance(dim, int) else -1 for dim in dims], dims)
-    return g.reshape(x, g.int64(target), dims)
+    return g.reshape(x, g.int64(target), dims, zeros=g.opset >= 14)
 
 
 @LOWERINGS.op("ExpandDims")

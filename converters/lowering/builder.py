@@ -212,10 +212,15 @@ class Builder(SizeEmitter):
         dims = None if x.dims is None else tuple(x.dims[axis] for axis in perm)
         return self.op("Transpose", x, dims=dims, perm=perm)
 
-    def reshape(self, x: Value, shape: Sequence[Part] | Value, dims: Dims | None = None) -> Value:
-        """x in another shape: parts, of which one may be -1, or an int64 vector. Zeros are sizes of 0."""
+    def reshape(
+        self, x: Value, shape: Sequence[Part] | Value, dims: Dims | None = None, *, zeros: bool = False
+    ) -> Value:
+        """x in another shape: parts, of which one may be -1, where zeros are sizes of 0; or an int64 vector.
+
+        In a vector a 0 copies the size that x has in its place, unless `zeros` says that it is a size of 0.
+        """
         if isinstance(shape, Value):
-            return self._reshape(x, shape, dims)
+            return self._reshape(x, shape, dims, zeros=zeros)
         if dims is None:
             dims = tuple(None if isinstance(part, Value) or part == -1 else part for part in shape)
         target = known(dims)

@@ -104,13 +104,31 @@ def _convolved(
     layout = node.text("data_format")
     window = Window(node, layout)
     sizes = [x.dims[axis] if x.dims is not None else None for axis in window.axes]
+    pads = window.pads(sizes, kernel)
+    if "auto_pad" in pads and any(dilation != 1 for dilation in window.dilations):
+        # auto_pad takes no account of dilations: the padding is computed.
+        x, pads = _same_padded(g, x, weights, window), {}
     y = g.op(
         "Conv", channels_first(g, x, layout), weights, bias,
         dims=first_dims(g.results[0].dims, layout), group=groups, strides=window.strides, dilations=window.dilations,
         kernel_shape=list(kernel) if all(isinstance(width, int) for width in kernel) else None,
-        **window.pads(sizes, kernel),
+        **pads,
     )  # fmt: skip
     return channels_last(g, y, layout)
+
+
+def _same_padded(g: Builder, x: Value, weights: Value, window: Window) -> Value:
+    """x with as many zeros around as SAME asks for: max((ceil(n / stride) - 1) * stride + reach - n, 0), less before."""
+    before: list[Part] = [0] * g.rank(x)
+    after: list[Part] = [0] * g.rank(x)
+    for at, (axis, stride, dilation) in enumerate(zip(window.axes, window.strides, window.dilations, strict=True)):
+        size = g.size(x, axis)
+        reach = g.plus(g.times(g.minus(g.size(weights, 2 + at), 1), dilation), 1)
+        covered = g.plus(g.times(g.minus(g.ceil_div(size, stride), 1), stride), reach)
+        total = g.op("Max", g.vector([g.minus(covered, size)]), g.ints([0]))
+        before[axis] = g.floor_div(total, 2)
+        after[axis] = g.minus(total, before[axis])
+    return g.pad(x, before, after)
 
 
 def first_dims(dims: Dims, layout: str) -> Dims:

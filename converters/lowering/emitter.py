@@ -16,14 +16,14 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from tensorferry.formats.dtype import INT32, INT64, DType
-from tensorferry.formats.errors import GraphError
+from tensorferry.formats.errors import GraphError, UnsupportedError
 from tensorferry.formats.tensor import Tensor
 
 from ..dims import Dim, Dims, broadcast_dims
 from ..ir import Attr, AttrList, Graph, Node
 from ..values import Value
 from ..views import Reshaped, Transposed, cast
-from .op_types import plan
+from .op_types import cast_types, onnx_spelling, plan
 
 SHARED_BYTES = 1 << 12
 """Constants up to this size are compared by content, larger ones by identity."""
@@ -188,6 +188,9 @@ class Emitter(ABC):
             return Value.of_tensor(cast(value.tensor, dtype))
         if not value.name and value.is_known and value.dtype.is_integer and dtype in (INT32, INT64):
             return value.with_(dtype=dtype)
+        for end in (value.dtype, dtype):
+            if onnx_spelling(end) not in cast_types(self.opset):
+                raise UnsupportedError("", f"ONNX has no cast of {value.dtype} to {dtype} at opset {self.opset}")
         return self.emit("Cast", [self.ref(value)], {"to": dtype}, [(dtype, value.dims)])[0]
 
     # Constants and sizes

@@ -62,12 +62,12 @@ def lower(
     outputs: Sequence[str] | Mapping[str, str],
     *,
     opset: int = 18,
-    input_shapes: Mapping[str, Sequence[Dim]] | None = None,
+    input_shapes: Mapping[str, Sequence[Dim] | None] | None = None,
 ) -> Graph:
     """The ONNX-dialect graph that computes `outputs` of a frozen graph from `inputs`.
 
     Both are values (`x:0`), or a mapping of public names to them; `inputs` None means all placeholders that are needed.
-    `input_shapes` gives shapes to inputs, as numbers, symbols and None. UnsupportedError lists all that ONNX can't
+    `input_shapes` gives shapes to inputs, as numbers, symbols and None, or None for an unknown rank. UnsupportedError lists all that ONNX can't
     express, GraphError says what the graph lacks.
     """
     if not OLDEST_OPSET <= opset <= newest_opset():

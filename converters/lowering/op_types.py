@@ -113,6 +113,12 @@ def has_op(op: str, opset: int) -> bool:
         return False
 
 
+@cache
+def cast_types(opset: int) -> frozenset[str]:
+    """The types that Cast takes."""
+    return frozenset(schema("Cast", opset).type_constraints[0].allowed_type_strs)
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Casts around one op.
@@ -167,4 +173,16 @@ def _nearest(op: str, opset: int, dtype: DType, standard: frozenset[str], *, mai
             continue
         if kernels is None or name in kernels or name == "float16":
             return DTYPES[name]
-    raise UnsupportedError("", f"ONNX's {op} takes no {dtype} at opset {opset}, nor a type that could stand in for it")
+    newer = onnx_spelling(dtype) in _newest_types(op)
+    raise UnsupportedError(
+        "",
+        f"ONNX's {op} takes no {dtype} at opset {opset}, nor a type that could stand in for it",
+        hint="a newer opset takes it" if newer else "",
+    )
+
+
+def _newest_types(op: str) -> frozenset[str]:
+    import onnx
+
+    constraints = onnx.defs.get_schema(op, "").type_constraints
+    return frozenset(kind for constraint in constraints for kind in constraint.allowed_type_strs)

@@ -133,7 +133,8 @@ def gather_v2(node: OpNode, g: Builder, x: Value, indices: Value, axis: Value) -
         return g.gather(x, indices, place).with_(dims=g.results[0].dims)
     rank = g.rank(x)
     place = g.axis(axis, rank)
-    batch_dims %= max(g.rank(indices, "indices"), 1)
+    if batch_dims < 0:
+        batch_dims += g.rank(indices, "indices")
     return _batch_gather(g, x, indices, place, batch_dims)
 
 

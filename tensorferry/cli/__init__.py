@@ -11,6 +11,7 @@ where in the code it came from.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -47,6 +48,7 @@ for command in (inspect, convert, diff, run, map_):
 
 def main(args: Sequence[str] | None = None) -> None:
     """Runs one command and exits with its status."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that what was begun is removed
     words = list(sys.argv[1:] if args is None else args)
     # Known before parsing, since parsing itself may fail.
     traceback = "--traceback" in words or os.environ.get("TENSORFERRY_TRACEBACK", "0") not in ("", "0")

@@ -115,10 +115,11 @@ def handle_graph(*nodes):
 
 @pytest.mark.parametrize("op", ["VariableV2", "Variable", "VarHandleOp"])
 def test_variables_become_constants(op):
-    graph = Graph.of([variable(op=op, _class=CLASS, _output_shapes=AttrList()), Node("y", "Identity", ("v",))])
-    found = freeze(graph, ["y"], {"v": VALUE})
+    read = Node("y", "ReadVariableOp" if op == "VarHandleOp" else "Identity", ("v",), {"dtype": FLOAT32})
+    graph = Graph.of([variable(op=op, _class=CLASS, _output_shapes=AttrList()), read, Node("z", "Neg", ("y",))])
+    found = freeze(graph, ["z"], {"v": VALUE})
     assert found.nodes["v"] == Node("v", "Const", (), {"dtype": FLOAT32, "value": VALUE})
-    assert found.nodes["y"] is graph.nodes["y"]
+    assert found.nodes["z"] is graph.nodes["z"]
 
 
 @pytest.mark.parametrize("output", ["v", "v:0"])

@@ -108,16 +108,33 @@ def test_every_kernel_is_of_a_registered_op_and_declares_attributes_that_it_has(
     for op in kernels():
         assert op in defs
         known = {attr.name for attr in defs[op].attr}
-        assert known or not kernels()._attrs[op]
+        # One handler may serve several ops, of which not all have an attribute.
+        siblings = [other for other in kernels() if kernels()._handlers[other] is kernels()._handlers[op]]
+        assert kernels()._attrs[op] <= {attr.name for other in siblings for attr in defs[other].attr}
         # Whatever a kernel leaves undeclared has a default that stands for what it does.
         left = known - kernels()._attrs[op] - type_attrs(op)
         for attr in defs[op].attr:
             assert attr.name not in left or attr.HasField("default_value"), (op, attr.name)
 
 
+UNRECORDED = set(
+    "Assert Const ControlTrigger DeepCopy DisableCopyOnRead Empty IsVariableInitialized NoOp Print PrintV2 ReadVariableOp "
+    "RefIdentity ResourceGather ResourceGatherNd VarIsInitializedOp VariableShape CheckNumericsV2 "
+    "Multinomial RandomShuffle RandomStandardNormal RandomUniform RandomUniformInt StatelessRandomNormal "
+    "StatelessRandomUniform StatelessTruncatedNormal TruncatedNormal "
+    "TopK BatchMatrixBandPart BatchMatrixDiag BatchMatrixDiagPart BatchMatrixSetDiag".split()
+)
+"""State, randomness, and names that TensorFlow itself no longer runs."""
+
+
+def test_every_kernel_has_a_recorded_answer() -> None:
+    answered = {recorded(path).nodes[f"{case}/op"].op for path, case in (param.values for param in CASES)}  # type: ignore[index, misc]
+    assert set(kernels()) - answered == UNRECORDED
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ["erf", "erfc", "lgamma"])
-def test_special_functions_are_right_to_the_last_places(name: str, dtype: type) -> None:
+def test_special_functions_are_those_of_the_c_library(name: str, dtype: type) -> None:
     x = np.concatenate([np.linspace(-6, 26, 20_001), np.geomspace(1e-300 if dtype == np.float64 else 1e-30, 1, 500)])
     x = x.astype(dtype)
     function = getattr(math, name)
@@ -126,7 +143,7 @@ def test_special_functions_are_right_to_the_last_places(name: str, dtype: type) 
     assert found.dtype == dtype
     ulp = np.spacing(np.maximum(np.abs(np.array(exact, dtype)), np.finfo(dtype).tiny).astype(dtype)).astype(float)
     finite = np.isfinite(exact)
-    assert (np.abs(found.astype(float) - exact)[finite] <= ulp[finite]).all()
+    assert (np.abs(found[finite].astype(float) - np.array(exact)[finite]) <= ulp[finite]).all()
     assert np.isinf(found[~finite]).all()
 
 
@@ -301,7 +318,7 @@ IMAGE, FILTER = np.ones((1, 4, 4, 2), np.float32), np.ones((1, 1, 2, 1), np.floa
         ({"strides": AttrList("int", (1, 0, 1, 1))}, [IMAGE, FILTER], GraphError, "expected 4 strides of 1 and more, .*"),
         ({"strides": AttrList("int", (2, 1, 1, 1))}, [IMAGE, FILTER], UnsupportedError, "expected strides of 1 for batch and channels, .*"),
         ({"padding": b"FULL"}, [IMAGE, FILTER], GraphError, "expected padding SAME, VALID or EXPLICIT, got FULL"),
-        ({"padding": b"EXPLICIT"}, [IMAGE, FILTER], GraphError, "Conv2D of .* failed: .*|expected 4 pairs of explicit paddings, got .*"),
+        ({"padding": b"EXPLICIT"}, [IMAGE, FILTER], GraphError, r"expected 4 pairs of explicit paddings, got \[\]"),
         ({"padding": b"EXPLICIT", "explicit_paddings": AttrList("int", (1, 0, 0, 0, 0, 0, 0, 0))}, [IMAGE, FILTER],
          UnsupportedError, "expected no padding of batch and channels, .*"),
         ({"data_format": b"NCHW_VECT_C"}, [IMAGE, FILTER], UnsupportedError, "expected data_format NHWC or .*, got NCHW_VECT_C"),
@@ -368,8 +385,8 @@ def test_random_numbers_repeat_and_follow_their_distribution() -> None:
 
 
 def test_what_passes_a_value_on_and_what_does_nothing() -> None:
-    for op, attrs in [("Identity", {}), ("ReadVariableOp", {"dtype": FLOAT32}), ("CheckNumerics", {"message": b""})]:
-        (found,) = run(node(op, T=FLOAT32, **attrs), [ONE])
+    for op, attrs in [("Identity", F32), ("ReadVariableOp", {"dtype": FLOAT32}), ("CheckNumerics", F32 | {"message": b""})]:
+        (found,) = run(node(op, **attrs), [ONE])
         assert found is ONE
     assert run(node("NoOp"), []) == ()
     assert run(node("Assert", T=AttrList()), [np.array(True)]) == ()

@@ -124,7 +124,10 @@ def test_a_number_of_shards(sizes: list[int], data: st.DataObject) -> None:
             {"shards": [["a", "a", "x"], ["a"]]},
             "expected every tensor once, got none of 'b', more than one of 'a', what isn't there: 'x'",
         ),
-        ({"shards": [["a"]], "order": ["a", "b"]}, "expected an order of the tensors or what each shard holds, got both"),
+        (
+            {"shards": [["a"]], "order": ["a", "b"]},
+            "expected an order of the tensors or what each shard holds, got both",
+        ),
         ({"shards": []}, "expected at least one shard, got none"),
         ({"shards": 0}, "expected 1 to 2 shards for 2 tensors, got 0"),
         ({"shards": 3}, "expected 1 to 2 shards for 2 tensors, got 3"),

@@ -17,7 +17,7 @@ from tests.fixture import HOME
 
 from . import bundle_writer as independent
 
-INDEXES = sorted(path for path in HOME.glob("*/*.index*"))
+INDEXES = sorted(path for path in HOME.glob("**/*.index*"))
 
 
 def written(entries: dict[bytes, bytes]) -> bytes:

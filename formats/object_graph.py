@@ -1,0 +1,258 @@
+"""The object graph of a TF2 checkpoint: which Python objects its tensors belonged to, and what those were called.
+
+A TF2 checkpoint is a bundle whose keys are paths through objects, and not always telling ones (`optimizer/_variables/7`).
+One more tensor, a scalar string `_CHECKPOINTABLE_OBJECT_GRAPH`, is a TrackableObjectGraph message:
+
+    nodes[0]          the root: the tf.train.Checkpoint, or the SavedModel's object
+    node              children: (local name, node)           attributes, list items, dict entries; cycles are common
+                      attributes: (name, full name, checkpoint key)     its tensors: one for a variable
+                      slot_variables: (variable's node, slot's name, slot's node)     only of optimizers
+
+    checkpoint key    PATH/.ATTRIBUTES/VARIABLE_VALUE                  of a variable; in PATH, `.` is `..` and `/` is `.S`
+                      VARIABLE/.OPTIMIZER_SLOT/OPTIMIZER/SLOT/.ATTRIBUTES/VARIABLE_VALUE      of a slot variable
+                      PATH/.ATTRIBUTES/table-keys, table-values        of a hash table, whose attribute is `table`
+    full name         the variable's own, as in TF1 (`hidden/kernel`), often one for many (`kernel`)
+
+A variable has a path for each reference to it: the shortest way to the object that refers to it, and the name that this
+one has for it. (All ways together may be exponentially many.) The one for people comes first: where there is a choice,
+not through the lists that Keras keeps of all its variables.
+
+Keras 3 has no slot_variables: its optimizers have a list `_variables` of everything of their own, `_trainable_variables`
+of what they train, and a list for each kind of slot (`_momentums`) in the same order. And what it exports holds each
+variable a second time, in a list `_all_variables`.
+
+Source: TensorFlow's core/protobuf/trackable_object_graph.proto, python/checkpoint/util.py, python/trackable/base.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from . import protos
+from .binary import Path
+from .dtype import STRING
+from .errors import FormatError, UnsupportedError
+from .sliced import SlicedTensor
+from .tensor import Tensor
+
+GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
+
+MAX_TEXT = 1 << 26
+"""Characters of all paths together; 20,000 variables have two millions."""
+
+VARIABLE_VALUE = "VARIABLE_VALUE"
+_ATTRIBUTES = "/.ATTRIBUTES/"
+_COPIES = "_all_variables"
+_LISTS = frozenset({
+    "_variables", "_trainable_variables", _COPIES, "variables", "trainable_variables", "non_trainable_variables",
+})  # fmt: skip
+"""Keras' lists of variables, whose items have no names."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectTensor:
+    """What the object graph says of the tensor under `key`."""
+
+    key: str
+    full_name: str = ""
+    paths: tuple[str, ...] = ()
+    """Paths to its object, the one for people first; none for a slot variable that only its optimizer knows."""
+    attribute: str = VARIABLE_VALUE
+    """Which of the object's tensors it is."""
+    optimizer: str | None = None
+    """The path of the optimizer that it belongs to, and nothing else does; None for what belongs to none."""
+    slot: str = ""
+    """The name of the slot (`m`) where it is a slot variable; `variable` is the key of what it is a slot of."""
+    variable: str = ""
+    duplicate_of: str = ""
+    """The key of the same variable's other copy, where Keras has stored it twice."""
+
+    @property
+    def object_name(self) -> str:
+        """Its path, for people; of a tensor other than a variable's value, with the attribute's name behind it."""
+        if not self.paths:
+            return self.key.removesuffix(_ATTRIBUTES + VARIABLE_VALUE)
+        return self.paths[0] if self.attribute == VARIABLE_VALUE else f"{self.paths[0]}/{self.attribute}"
+
+
+def has_object_graph(tensors: Mapping[str, Tensor]) -> bool:
+    """Whether a checkpoint is one of TF2's, with an object graph."""
+    return GRAPH_KEY in tensors
+
+
+def object_tensors(tensors: Mapping[str, Tensor], where: Path) -> dict[str, ObjectTensor]:
+    """What the object graph of the checkpoint `tensors` says of each of them, in their order.
+
+    Those that belong to no object are missing: the graph itself, and all tensors of a checkpoint without one. `where` is
+    for messages. FormatError where the graph is damaged or contradicts itself.
+    """
+    if not has_object_graph(tensors):
+        return {}
+    value = tensors[GRAPH_KEY]
+    if value.dtype.kind != STRING or value.shape:
+        raise FormatError(where, f"expected {GRAPH_KEY} to be one string, got {value.dtype} {list(value.shape)}")
+    graph = protos.parse("TrackableObjectGraph", value.numpy()[()], f"{where}: {GRAPH_KEY}")
+    found = _Reader(graph, where).read(tensors)
+    return _mark_copies({key: found[key] for key in tensors if key in found}, tensors)
+
+
+class _Reader:
+    """One graph, its references checked and followed."""
+
+    def __init__(self, graph: Any, where: Path) -> None:
+        self.nodes = graph.nodes
+        self.where = where
+        self.text = 0
+        self.referrers: list[list[tuple[int, str]]] = [[] for _ in self.nodes]
+        for number, node in enumerate(self.nodes):
+            for child in node.children:
+                self.refuse_number(child.node_id, number)
+                self.referrers[child.node_id].append((number, child.local_name))
+            for slot in node.slot_variables:
+                self.refuse_number(slot.original_variable_node_id, number)
+                self.refuse_number(slot.slot_variable_node_id, number)
+        self.shortest = self.shortest_paths()
+
+    def refuse_number(self, number: int, referrer: int) -> None:
+        if not 0 <= number < len(self.nodes):
+            raise FormatError(
+                self.where, f"expected object {referrer} to refer to one below {len(self.nodes)}, got {number}"
+            )
+
+    def shortest_paths(self) -> list[str | None]:
+        """The shortest path to each object; None for those that no path leads to."""
+        found: list[str | None] = [None] * len(self.nodes)
+        queue = [0] if self.nodes else []
+        for number in queue:
+            if number == 0:
+                found[0] = ""
+            for child in self.nodes[number].children:
+                if found[child.node_id] is None and child.node_id:
+                    found[child.node_id] = self.join(number, child.local_name, found)
+                    queue.append(child.node_id)
+        return found
+
+    def join(self, parent: int, name: str, shortest: list[str | None]) -> str:
+        path = f"{shortest[parent]}/{name}" if parent else name
+        self.text += len(path)
+        if self.text > MAX_TEXT:
+            raise UnsupportedError(self.where, f"expected object paths of at most {MAX_TEXT} characters, got more")
+        return path
+
+    def read(self, tensors: Mapping[str, Tensor]) -> dict[str, ObjectTensor]:
+        found: dict[str, ObjectTensor] = {}
+        named: dict[str, ObjectTensor] = {}
+        slots = dict(self.slots())
+        for number, node in enumerate(self.nodes):
+            for attribute in node.attributes:
+                key = attribute.checkpoint_key
+                slot, variable, optimizer = slots.get(number, ("", "", None))
+                entry = ObjectTensor(
+                    key,
+                    attribute.full_name,
+                    self.paths(number, key),
+                    attribute.name,
+                    self.owner(number) if optimizer is None else self.shortest[optimizer],
+                    slot,
+                    variable,
+                )
+                named[key] = entry
+                if key in tensors:
+                    found[key] = entry
+        for key in tensors:
+            base, dash, part = key.rpartition("-")
+            if dash and key not in found and base in named:
+                entry = named[base]
+                found[key] = replace(entry, key=key, attribute=f"{entry.attribute}-{part}")
+        return found
+
+    def paths(self, number: int, key: str) -> tuple[str, ...]:
+        """The paths of an object, those through fewer lists first, then the checkpoint's own, then shorter ones."""
+        found = []
+        own = _unescaped(key.partition(_ATTRIBUTES)[0])
+        for parent, name in self.referrers[number]:
+            if self.shortest[parent] is not None:
+                path = self.join(parent, name, self.shortest)
+                lists = sum(part in _LISTS for part in path.split("/"))
+                found.append(((lists, path != own, path.count("/")), path))
+        return tuple(dict.fromkeys(path for _, path in sorted(found, key=lambda item: item[0])))
+
+    def owner(self, number: int) -> str | None:
+        """The path of the optimizer that alone refers to a variable, itself or in its lists."""
+        optimizers = {self.optimizer_over(parent) for parent, _ in self.referrers[number]}
+        owner = optimizers.pop() if len(optimizers) == 1 else None
+        return None if owner is None else self.shortest[owner]
+
+    def optimizer_over(self, number: int) -> int | None:
+        """The object if it is an optimizer, or the only optimizer that has it as a child."""
+        if self.is_optimizer(number):
+            return number
+        parents = {parent for parent, _ in self.referrers[number]}
+        return next(iter(parents)) if len(parents) == 1 and all(map(self.is_optimizer, parents)) else None
+
+    def is_optimizer(self, number: int) -> bool:
+        node = self.nodes[number]
+        if node.slot_variables:
+            return True
+        return {"_variables", "_trainable_variables", "_iterations"} <= {child.local_name for child in node.children}
+
+    def slots(self) -> Iterator[tuple[int, tuple[str, str, int]]]:
+        """(slot variable's node, (slot's name, key of its variable, optimizer's node))."""
+        for number, node in enumerate(self.nodes):
+            for slot in node.slot_variables:
+                yield slot.slot_variable_node_id, (slot.slot_name, self.key(slot.original_variable_node_id), number)
+            if not node.slot_variables and self.is_optimizer(number):
+                yield from self.listed_slots(number)
+
+    def listed_slots(self, optimizer: int) -> Iterator[tuple[int, tuple[str, str, int]]]:
+        """The same of a Keras 3 optimizer."""
+        lists = {child.local_name: child.node_id for child in self.nodes[optimizer].children}
+        items = {name: [child.node_id for child in self.nodes[number].children] for name, number in lists.items()}
+        trained = items["_trainable_variables"]
+        free = set(items["_variables"]) - set(trained) - set(lists.values())
+        free = {number for number in free if self.owner(number) == self.shortest[optimizer]}
+        for number in free:
+            yield number, ("variables", "", optimizer)
+        for name, numbers in items.items():
+            if name not in _LISTS and len(numbers) == len(trained):
+                for number, variable in zip(numbers, trained, strict=True):
+                    if number in free:
+                        yield number, (name.lstrip("_"), self.key(variable), optimizer)
+
+    def key(self, number: int) -> str:
+        """The checkpoint key of a variable's value; empty where the object has none."""
+        keys = [a.checkpoint_key for a in self.nodes[number].attributes if a.name == VARIABLE_VALUE]
+        return keys[0] if keys else ""
+
+
+def _unescaped(path: str) -> str:
+    """A path in a checkpoint key as the local names it was made of."""
+    return "/".join(part.replace("..", "\0").replace(".S", "/").replace("\0", ".") for part in path.split("/"))
+
+
+def _mark_copies(found: dict[str, ObjectTensor], tensors: Mapping[str, Tensor]) -> dict[str, ObjectTensor]:
+    """`found`, with `duplicate_of` where a variable of a list `_all_variables` stands elsewhere too.
+
+    That is: under the same full name, with the same dtype, shape and checksum.
+    """
+    copies = [t for t in found.values() if t.paths and all(path.split("/")[-2:-1] == [_COPIES] for path in t.paths)]
+    if not copies:
+        return found
+    keys = {copy.key for copy in copies}
+    originals = {(t.full_name, _print(tensors[t.key])): t.key for t in found.values() if t.key not in keys}
+    for copy in copies:
+        original = originals.get((copy.full_name, _print(tensors[copy.key])))
+        if original is not None and copy.full_name and _print(tensors[copy.key]) is not None:
+            found[copy.key] = replace(copy, duplicate_of=original)
+    return found
+
+
+def _print(tensor: Tensor) -> tuple[Any, ...] | None:
+    """What tells a value from others without reading it; None where nothing does."""
+    if isinstance(tensor, SlicedTensor):
+        parts = tuple((part.start, _print(part.tensor)) for part in tensor.parts)
+        return None if any(print_ is None for _, print_ in parts) else (tensor.dtype, tensor.shape, parts)
+    crc = getattr(tensor, "crc32c", None)
+    return None if crc is None else (tensor.dtype, tensor.shape, crc)
