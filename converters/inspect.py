@@ -57,8 +57,11 @@ class Inspection:
         signature = choose_signature(self.model, None)
         chosen = f"--signature {shlex.quote(signature.name)}" if signature is not None else ""
         outputs = "--outputs " + shlex.quote(",".join(info.value for info in self.outputs))
-        target = os.path.basename(os.path.normpath(self.path)).split(".")[0] + ".onnx"
-        return f"tensorferry convert {shlex.quote(self.path)} {shlex.quote(target)} {chosen or outputs}"
+        target = (os.path.basename(os.path.abspath(self.path)).split(".")[0] or "model") + ".onnx"
+        line = f"tensorferry convert {shlex.quote(self.path)} {shlex.quote(target)} {chosen or outputs}"
+        if self.model.path not in (self.source.graph, self.source.path):
+            line += f" --graph {shlex.quote(self.model.path)}"
+        return one_line(line)
 
     def to_dict(self) -> dict[str, Any]:
         """The inspection as JSON has it."""
@@ -118,9 +121,12 @@ class Inspection:
         for signature in model.signatures.values():
             rows = [(f"signature {one_line(signature.name)}", "", "", "")]
             for label, named in (("input", signature.inputs), ("output", signature.outputs)):
-                rows += [("", label, one_line(name), f"{info.value} {info_text(info)}") for name, info in named.items()]
+                rows += [
+                    ("", label, one_line(name), one_line(f"{info.value} {info_text(info)}"))
+                    for name, info in named.items()
+                ]
             yield columns(rows)
-        yield "ops: " + ", ".join(f"{op} {count}" for op, count in self.ops.items())
+        yield "ops: " + ", ".join(f"{one_line(op)} {count}" for op, count in self.ops.items())
         if self.convert_line:
             yield f"convert with: {self.convert_line}"
 

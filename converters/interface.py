@@ -11,13 +11,14 @@ are what its users mean nearly always. These are proposals: `convert` takes them
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Mapping, Sequence
 
 from tensorferry.formats.dtype import DType
 from tensorferry.formats.errors import GraphError, UsageError, listing
 
 from .freeze import VARIABLES
-from .ir import Graph, Model, Node, Shape, Signature, ValueInfo, node_name, value_name
+from .ir import Graph, Model, Node, Shape, Signature, ValueInfo, node_name, split_value, value_name
 from .names import near_names
 from .op_registry import attr_value, op_defs, output_dtypes
 
@@ -59,10 +60,11 @@ def needed_inputs(graph: Graph) -> list[ValueInfo]:
 
 def value_info(graph: Graph, value: str) -> ValueInfo:
     """What the graph itself says of a value: element type, and shape where it is written down."""
+    if not re.fullmatch(r"[^^:]+(:[0-9]{1,9})?", value):
+        raise GraphError(value, "expected a value NODE:INDEX, got another form")
     value = value_name(value)
     node = graph.producer(value)
-    name, _, port = value.partition(":")
-    index = int(port)
+    name, index = split_value(value)
     dtype = None
     if node.op in op_defs():
         dtypes = output_dtypes(node)

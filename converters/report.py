@@ -107,7 +107,8 @@ class Report:
 
     def text(self) -> str:
         """The report as a person reads it."""
-        lines = [f"{self.source} -> {self.destination} ({self.format}){' (dry run: nothing written)' * self.dry_run}"]
+        route = one_line(f"{self.source} -> {self.destination}")
+        lines = [f"{route} ({self.format}){' (dry run: nothing written)' * self.dry_run}"]
 
         def say(label: str, text: str) -> None:
             lines.append(f"  {label:<9} {one_line(text)}")
@@ -177,4 +178,5 @@ def size_text(nbytes: float) -> str:
 
 
 def _names(names: Iterable[str]) -> str:
-    return f": {listing(names, _SHOWN)}"
+    listed = listing(names, _SHOWN)
+    return f": {listed}" if listed else ""

@@ -53,11 +53,12 @@ def read_layout(prefix: Path) -> Layout:
     What takes no bytes comes before what lies at the same place, as whoever wrote one after the other had it.
     """
     index = f"{os.fspath(prefix)}.index"
-    parse = protos.message_class("BundleEntryProto").FromString
     placed: list[tuple[tuple[int, int, int], Piece]] = []
     for key, value in read_table(index):
-        entry = parse(value) if key else None
-        if entry is None or entry.slices:
+        if not key:
+            continue
+        entry = protos.parse("BundleEntryProto", value, index)
+        if entry.slices:
             continue
         if key[0] == 0:
             found = decode_slice_key(key, index)

@@ -56,8 +56,9 @@ def write_bundle(
     shards, of about as many bytes each. A name stands for the whole tensor, or with `keep_slices` for its slices if the
     source has it in slices; a `Piece` may name a single one, as `read_layout` gives them.
 
-    In memory there is one chunk of one tensor at a time. UnsupportedError and NameMapError list all tensors that the
-    format has no place for (see `refuse_unstorable`), UsageError what is missing or doubled in `order` or `shards`.
+    In memory there is one chunk of one tensor at a time; tensors of strings are there whole. UnsupportedError and
+    NameMapError list all tensors that the format has no place for (see `refuse_unstorable`), UsageError what is missing
+    or doubled in `order` or `shards`.
     """
     refuse_unstorable(tensors)
     layout = plan_layout(tensors, shards, order, keep_slices)

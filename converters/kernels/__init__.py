@@ -62,11 +62,15 @@ def run(node: Node, inputs: Sequence[Array]) -> tuple[Array, ...]:
     except (ValueError, LookupError, TypeError, ArithmeticError) as error:
         raise GraphError(node.name, f"{node.op} of {_described(inputs)} failed: {error}") from error
     outputs = tuple(np.asarray(output) for output in (result if isinstance(result, tuple) else (result,)))
-    wanted = [base_dtype(dtype).numpy() for dtype in output_dtypes(node)]
-    if [output.dtype for output in outputs] != wanted:
+    bases = [base_dtype(dtype) for dtype in output_dtypes(node)]
+    # A resource stands for its value, of any type.
+    wanted = [
+        output.dtype if base.kind == OPAQUE else base.numpy() for base, output in zip(bases, outputs, strict=False)
+    ]
+    if len(bases) != len(outputs) or [output.dtype for output in outputs] != wanted:
         raise GraphError(
             node.name,
-            f"expected {node.op} to make {listing(wanted) or 'nothing'}, "
+            f"expected {node.op} to make {listing(bases) or 'nothing'}, "
             f"got {listing(output.dtype for output in outputs) or 'nothing'}",
         )
     return outputs

@@ -30,7 +30,7 @@ from ..onnx_passes import run_passes
 
 from ..ops import OpNode, OpTable
 from ..values import Value
-from . import array, conv, joining, linear, math, nn, reduce, selection
+from . import array, conv, diagonal, image, joining, linear, math, nn, quantize, reduce, segment, selection
 from .builder import Builder
 from .cut import PLACEHOLDERS, cut
 
@@ -45,7 +45,7 @@ def lowerings() -> OpTable[Lowering]:
     return OpTable.merged("lowering", [family.LOWERINGS for family in FAMILIES])
 
 
-FAMILIES = (array, conv, joining, linear, math, nn, reduce, selection)
+FAMILIES = (array, conv, diagonal, image, joining, linear, math, nn, quantize, reduce, segment, selection)
 
 
 @cache

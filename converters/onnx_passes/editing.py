@@ -27,8 +27,9 @@ class Editor:
     def of(self, *ops: str) -> Iterator[Node]:
         """The nodes with one of `ops`, as they are at that moment."""
         for name in list(self.nodes):
-            if self.nodes[name].op in ops:
-                yield self.nodes[name]
+            node = self.nodes.get(name)
+            if node is not None and node.op in ops:
+                yield node
 
     def maker(self, value: str, op: str) -> Node | None:
         """The node that makes `value` as its first output, if it is an `op`."""

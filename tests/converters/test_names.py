@@ -99,7 +99,7 @@ class TestAverages:
         assert [entry.averaged for entry in selection.entries.values()] == [True, False]
         assert selection.entries["v"].source == f"v/{SHADOW}"
         assert selection.unaveraged == ["step"]
-        assert selection.dropped == {"v": "its average takes its place"}
+        assert selection.dropped == {"v": "replaced by the average"}
         assert selection.renamed == {}
 
     def test_the_order_is_that_of_the_variables(self):

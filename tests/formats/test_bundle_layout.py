@@ -15,7 +15,7 @@ from tensorferry.formats.sliced import Part, SlicedTensor
 from tensorferry.formats.tensor import ArrayTensor, Tensor
 from tests.fixture import FIXTURES
 
-from .bundle_writer import BundleWriter
+from .bundle_writer import BundleWriter, header, table
 
 
 def floats(*shape: int) -> Tensor:
@@ -83,6 +83,12 @@ def test_shards_without_data_are_left_out(tmp_path: Any) -> None:
     writer.add("a", np.zeros(2, np.int8), shard=3)
     writer.add("b", np.zeros(2, np.int8), shard=1)
     assert read_layout(writer.write(tmp_path / "p")) == [[Piece("b")], [Piece("a")]]
+
+
+def test_an_entry_that_is_none(tmp_path: Any) -> None:
+    (tmp_path / "p.index").write_bytes(table([(b"", header()), (b"a", b"\xff")]))
+    with pytest.raises(FormatError, match=r"p.index: expected a BundleEntryProto message, got 1 bytes that are none"):
+        read_layout(tmp_path / "p")
 
 
 # --- plan -------------------------------------------------------------------------------------------

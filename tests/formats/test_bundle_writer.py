@@ -191,11 +191,11 @@ def test_the_entry_of_a_sliced_tensor(tmp_path: Path) -> None:
     tensor = read_bundle(FIXTURES["bundle_sharded"].prefix)["by_rows"]
     assert isinstance(tensor, SlicedTensor)
     boxes = [tuple((first, end - first) for first, end in part.box) for part in tensor.parts]
-    layout = [["a"], [Piece("t", boxes[2]), Piece("t", boxes[0])], [Piece("t", box) for box in boxes[3:]]]
-    layout[2].append(Piece("t", (boxes[1][0], (0, -1))))
+    order = [boxes[2], boxes[0], *boxes[3:], (boxes[1][0], (0, -1))]
+    pieces = [Piece("t", box) for box in order]
+    layout = [[Piece("a")], pieces[:2], pieces[2:]]
     write_bundle(tmp_path / "p", {"a": floats(1), "t": tensor}, shards=layout)
     index = (tmp_path / "p.index").read_bytes()
-    order = [boxes[2], boxes[0], *boxes[3:], (boxes[1][0], (0, -1))]
     slices = b"".join(independent.message(7, independent.slice_proto(box)) for box in order)
     shape = independent.message(2, independent.shape_proto((6, 5)))
     assert independent.number(1, 1) + shape + independent.number(3, 1) + slices in index

@@ -58,7 +58,7 @@ def test_an_older_one_stays_unless_forced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["../other/model.ckpt", "..", "."])
 def test_a_checkpoint_elsewhere(prefix: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="checkpoint: expected a checkpoint in or below its directory, got '.*"):
+    with pytest.raises(UsageError, match="checkpoint: expected a checkpoint in or below its directory, got '"):
         write_state(tmp_path / "checkpoint", tmp_path / prefix)
     assert not os.listdir(tmp_path)
 

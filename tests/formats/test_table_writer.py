@@ -66,7 +66,7 @@ def test_an_empty_table(tmp_path: Path) -> None:
 
 
 def test_keys_are_sorted_by_their_bytes(tmp_path: Path) -> None:
-    entries = {key: b"" for key in (b"b", b"\xff", b"a", b"", b"ab", b"\x00", b"\x7f", b"\x80")}
+    entries = dict.fromkeys((b"b", b"\xff", b"a", b"", b"ab", b"\x00", b"\x7f", b"\x80"), b"")
     assert [key for key, _ in read_table(save(tmp_path / "t", entries))] == sorted(entries)
 
 
