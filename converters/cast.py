@@ -61,3 +61,12 @@ def cast_floats(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
         key: Cast(tensor, dtype) if tensor.dtype.is_floating and tensor.dtype != dtype else tensor
         for key, tensor in tensors.items()
     }
+
+
+def overflows(tensors: Mapping[str, Tensor]) -> list[str]:
+    """What to say of the values that the last reading of cast tensors found too large."""
+    return [
+        f"{name}: {tensor.overflowed} of {tensor.size} values are too large for {tensor.dtype}, and infinite now"
+        for name, tensor in tensors.items()
+        if isinstance(tensor, Cast) and tensor.overflowed
+    ]

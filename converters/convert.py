@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Protocol
 
 from tensorferry.formats.atomic import OutputSet, check_destination
 from tensorferry.formats.errors import UsageError, listing
 
+from .job import Job
 from .options import Options, Path
-from .report import Checked, Report
+from .report import Report
 
 FORMATS = {
     ".pb": "graphdef",
@@ -24,24 +24,12 @@ FORMATS = {
     ".safetensors": "safetensors",
     ".onnx": "onnx",
     ".npz": "npz",
+    ".ckpt": "bundle",
 }
 """File name ending -> the format that it stands for."""
 
-WEIGHTS = ("safetensors", "npz")
+WEIGHTS = ("safetensors", "npz", "bundle")
 """The formats that hold tensors and no graph."""
-
-
-class Job(Protocol):
-    """What is to be written, planned and checked."""
-
-    def destinations(self, path: str) -> list[str]:
-        """The files that will be written for the destination `path`, the one that refers to the others last."""
-
-    def write(self, files: OutputSet, path: str, report: Report) -> None:
-        """Writes them; adds to the report what only shows while values pass by."""
-
-    def verify(self, parts: Mapping[str, str]) -> list[Checked]:
-        """Compares what was written with the source; `parts` tells where each destination's bytes are for now."""
 
 
 class _VerificationError(Exception):
@@ -73,6 +61,8 @@ def convert(source: Path, destination: Path, options: Options | None = None) -> 
                     raise _VerificationError
     except _VerificationError:
         report.notes.append("the verification failed: nothing was written")
+    else:
+        job.published(path, report, force=options.force)
     return report
 
 

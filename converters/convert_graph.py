@@ -17,6 +17,7 @@ from tensorferry.formats.tensor import Tensor
 
 from .freeze_model import Frozen, freeze_model
 from .ir import Model, node_name
+from .job import Job
 from .load import load_model
 from .options import Options, Path
 from .report import Checked, Report
@@ -42,7 +43,7 @@ def onnx_model(model: Model, options: Options) -> Any:
 
 
 @dataclass(slots=True)
-class GraphDefJob:
+class GraphDefJob(Job):
     """A frozen graph on its way into a .pb or .pbtxt file."""
 
     frozen: Frozen
@@ -72,7 +73,7 @@ class GraphDefJob:
 
 
 @dataclass(slots=True)
-class OnnxJob:
+class OnnxJob(Job):
     """An ONNX model on its way into a file: the ModelProto without its weights, and these, lazy.
 
     `inputs`: public name -> value of the frozen graph.

@@ -1,4 +1,4 @@
-"""Plan and write weights: the named tensors of a source, selected and renamed, as safetensors or .npz."""
+"""Plan and write weights: the named tensors of a source, selected and renamed, as safetensors, .npz or a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import PurePath
 from tensorferry.formats.atomic import OutputSet
 from tensorferry.formats.tensor import Tensor
 
-from .cast import Cast, cast_floats
+from .cast import Cast, cast_floats, overflows
+from .convert_bundle import BundleJob, storage_order
+from .job import Job
 from .load import load_checkpoint
 from .names import Entry, select_names
 from .options import Options, Path
@@ -20,7 +22,7 @@ from .shards import plan_shards, shard_index, shard_names
 from .verify import verify_tensors
 
 
-def plan_weights(source: Path, target: str, options: Options, report: Report) -> WeightsJob:
+def plan_weights(source: Path, target: str, options: Options, report: Report) -> WeightsJob | BundleJob:
     """Selects and renames the tensors of `source`, and accounts for them in `report`."""
     selection = select_names(
         load_checkpoint(source),
@@ -38,6 +40,9 @@ def plan_weights(source: Path, target: str, options: Options, report: Report) ->
     if casts:
         types = sorted({str(tensor.base.dtype) for tensor in casts})
         report.notes.append(f"{plural(len(casts), 'tensor')} cast from {', '.join(types)} to {options.dtype}")
+    if target == "bundle":
+        order = storage_order(source, selection)
+        return BundleJob({name: tensors[name] for name in order})
     if target == "npz":
         from tensorferry.formats.npz_file import refuse_unstorable
     else:
@@ -51,7 +56,7 @@ def plan_weights(source: Path, target: str, options: Options, report: Report) ->
 
 
 @dataclass(slots=True)
-class WeightsJob:
+class WeightsJob(Job):
     """Tensors on their way into one file, or into several with an index."""
 
     target: str
@@ -76,11 +81,7 @@ class WeightsJob:
             write_npz(path, self.tensors, files=files)
         else:
             self._write_safetensors(files, path)
-        over = {name: t.overflowed for name, t in self.tensors.items() if isinstance(t, Cast) and t.overflowed}
-        for name, count in over.items():
-            report.notes.append(
-                f"{name}: {plural(count, 'value')} too large for {self.tensors[name].dtype}, now infinite"
-            )
+        report.notes += overflows(self.tensors)
 
     def _write_safetensors(self, files: OutputSet, path: str) -> None:
         from tensorferry import __version__

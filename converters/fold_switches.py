@@ -1,11 +1,13 @@
 """Fold switches: of a TensorFlow 1 conditional with a constant predicate, the branch that is taken stays.
 
- 1. A Switch whose predicate is a Const (seen through Identity and its like) becomes an Identity of its data: who took
-    the live output takes that. Its other output is dead. Nothing is computed: fold constants before.
+ 1. A Switch whose predicate is a Const (seen through Identity and its like, and what is folded here) becomes an Identity
+    of its data: who took the live output takes that. Its other output is dead. Nothing is computed: fold constants
+    before; and again after, if there are conditionals within conditionals.
  2. A node with a dead input, or a control input from a dead node, is dead. Dead nodes vanish.
  3. A Merge is dead if all its inputs are, whatever its control inputs are. With one input left it becomes an Identity
-    of that (if nothing else controls it); else it loses the dead ones. Its second output, the index of the input that came, becomes a constant
-    `NODE_1` (made unique by underscores) or, with more inputs left, the right entry of a list of the old indices.
+    of that (unless it has control inputs); else it loses the dead ones. Its second output, the index of the input that
+    came, becomes a constant `NODE_1` (made unique by underscores) or, with more inputs left, the right entry of a
+    list of the old indices.
  4. In a loop, a Merge is dead if what enters it is; what comes round again isn't asked.
  5. Control inputs that a Merge has from dead nodes go.
 
@@ -83,10 +85,16 @@ class _Folding:
             if taken:
                 self.renamed[f"{node.name}:1"] = f"{node.name}:0"
             self.folded[node.name] = [_identity(node, inputs[0], node.control_inputs)]
-        elif node.op == "Const" or (node.op in PASSING and inputs):
-            known = _bool(node) if node.op == "Const" else self.predicates.get(value_name(inputs[0]))
-            if known is not None:
-                self.predicates[f"{node.name}:0"] = known
+            self._know(f"{node.name}:{taken}", inputs[0])
+        elif node.op in PASSING and inputs:
+            self._know(f"{node.name}:0", inputs[0])
+        elif node.op == "Const" and (known := _bool(node)) is not None:
+            self.predicates[f"{node.name}:0"] = known
+
+    def _know(self, value: str, source: str) -> None:
+        """`value` is what `source` is."""
+        if value_name(source) in self.predicates:
+            self.predicates[value] = self.predicates[value_name(source)]
 
     def _merge(self, node: Node) -> None:
         entering = [value for value in node.data_inputs if not self._comes_round(value)]
@@ -104,6 +112,7 @@ class _Folding:
         kept = node.with_(inputs=inputs, attrs={**node.attrs, "N": len(left)})
         if len(left) == 1 and not controls:
             kept = _identity(node, left[0][1], ())
+            self._know(f"{node.name}:0", left[0][1])
         index = self._index(node, indices[0]) if len(left) == 1 else self._index_of(node, indices)
         self.folded[node.name] = [kept, *index]
 

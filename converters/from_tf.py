@@ -97,10 +97,11 @@ def _shallow(message: Any, *fields: str) -> Any:
     for descriptor, value in message.ListFields():
         if descriptor.name in fields:
             continue
-        if descriptor.is_repeated:
-            getattr(copy, descriptor.name).MergeFrom(value)
-        elif descriptor.message_type is not None:
+        # By what a value can do: descriptors say in other words in every few versions of protobuf.
+        if hasattr(value, "SerializeToString"):
             getattr(copy, descriptor.name).CopyFrom(value)
+        elif hasattr(value, "MergeFrom"):
+            getattr(copy, descriptor.name).MergeFrom(value)
         else:
             setattr(copy, descriptor.name, value)
     if _has_unknown(message):

@@ -1,11 +1,11 @@
 """Roles: which entries of a checkpoint are weights, and which accompany them.
 
-    weight         everything that none of the rules below names; it is what a conversion is for
-    ema            the moving average of a variable          v/ExponentialMovingAverage
-    optimizer      an optimizer's slot, or its settings      v/Adam_1, v/adam_m, v_slot_vr, training/Adam/v/m, and in TF2
-                                                             v/.OPTIMIZER_SLOT/opt/m, opt/_variables/7, opt/learning_rate
-    step           how far training is                       global_step, beta1_power, opt/iter, save_counter
-    bookkeeping    of the format, or of another role         _CHECKPOINTABLE_OBJECT_GRAPH, v/.../biased
+    weight         everything that no rule below names; it is what a conversion is for
+    ema            the moving average of a variable     v/ExponentialMovingAverage
+    optimizer      an optimizer's slot or setting       v/Adam_1, v/adam_m, v_slot_vr, training/Adam/v/m, and in TF2
+                                                        v/.OPTIMIZER_SLOT/opt/m, opt/_variables/7, opt/learning_rate
+    step           how far training is                  global_step, beta1_power, opt/iter, save_counter
+    bookkeeping    of the format, or of an average      _CHECKPOINTABLE_OBJECT_GRAPH, v/ExponentialMovingAverage/biased
 
 No name alone makes an entry more than a weight, for a layer may be called `Adam` and a weight `Momentum`:
 
@@ -15,8 +15,8 @@ No name alone makes an entry more than a weight, for a layer may be called `Adam
    averages and steps is in the scope, or if the variable is in it too (`net/net/v/Adam`).
 3. Settings and steps have to be scalars. A Keras optimizer's need its `iter`, and slots or other settings beside it.
 
-What has an object graph is judged by that. An optimizer by a name of the user's own (`AdamOptimizer(name="mine")`) is not
-recognised: its slots stay weights.
+What has an object graph is judged by that. The slots of an optimizer by a name of the user's own
+(`AdamOptimizer(name="mine")`) are not recognised, and stay weights.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def roles(
 ) -> dict[str, Role]:
     """The role of each of a checkpoint's `names` (its own keys), in their order.
 
-    With `shapes`, rules about shapes hold too; `objects` is what `object_tensors` told of a TF2 checkpoint. `ema` is the
+    With `shapes`, rules about shapes hold too. `objects` is what `object_tensors` told of a TF2 checkpoint, `ema` the
     suffix of averages.
     """
     labels = _Labels(list(names), shapes or {}, ema)

@@ -19,12 +19,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import IO, Any, cast
 
 from . import protos
-from .atomic import OutputSet
+from .atomic import OutputSet, outputs
 from .binary import Path
 from .bundle import MAX_RANK, VERSION
 from .bundle_layout import Extents, Piece, Placed, plan_layout
@@ -62,8 +61,8 @@ def write_bundle(
     """
     refuse_unstorable(tensors)
     layout = plan_layout(tensors, shards, order, keep_slices)
-    with _joined(files, force) as outputs:
-        *opened, index_file = [outputs.open(path) for path in bundle_files(prefix, len(layout))]
+    with outputs(force, files) as opened_in:
+        *opened, index_file = [opened_in.open(path) for path in bundle_files(prefix, len(layout))]
         index = _Index(tensors)
         for number, (file, shard) in enumerate(zip(opened, layout, strict=True)):
             data = _Data(file)
@@ -212,13 +211,3 @@ def _is_text(name: str) -> bool:
 
 def _key(name: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
-
-
-@contextmanager
-def _joined(files: OutputSet | None, force: bool) -> Iterator[OutputSet]:
-    """The set that the caller publishes, or one of our own."""
-    if files is not None:
-        yield files
-        return
-    with OutputSet(force) as own:
-        yield own

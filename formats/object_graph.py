@@ -1,6 +1,6 @@
 """The object graph of a TF2 checkpoint: which Python objects its tensors belonged to, and what those were called.
 
-A TF2 checkpoint is a bundle whose keys are paths through objects, and not always telling ones (`optimizer/_variables/7`).
+A TF2 checkpoint is a bundle whose keys are paths through objects, and not always telling (`optimizer/_variables/7`).
 One more tensor, a scalar string `_CHECKPOINTABLE_OBJECT_GRAPH`, is a TrackableObjectGraph message:
 
     nodes[0]          the root: the tf.train.Checkpoint, or the SavedModel's object
@@ -8,25 +8,26 @@ One more tensor, a scalar string `_CHECKPOINTABLE_OBJECT_GRAPH`, is a TrackableO
                       attributes: (name, full name, checkpoint key)     its tensors: one for a variable
                       slot_variables: (variable's node, slot's name, slot's node)     only of optimizers
 
-    checkpoint key    PATH/.ATTRIBUTES/VARIABLE_VALUE                  of a variable; in PATH, `.` is `..` and `/` is `.S`
-                      VARIABLE/.OPTIMIZER_SLOT/OPTIMIZER/SLOT/.ATTRIBUTES/VARIABLE_VALUE      of a slot variable
-                      PATH/.ATTRIBUTES/table-keys, table-values        of a hash table, whose attribute is `table`
+    checkpoint key    PATH/.ATTRIBUTES/VARIABLE_VALUE             of a variable; in PATH, `.` is `..` and `/` is `.S`
+                      VARIABLE/.OPTIMIZER_SLOT/OPTIMIZER/SLOT/.ATTRIBUTES/VARIABLE_VALUE     of a slot variable
+                      PATH/.ATTRIBUTES/table-keys, table-values   of a hash table, whose attribute is `table`
     full name         the variable's own, as in TF1 (`hidden/kernel`), often one for many (`kernel`)
 
 A variable has a path for each reference to it: the shortest way to the object that refers to it, and the name that this
 one has for it. (All ways together may be exponentially many.) The one for people comes first: where there is a choice,
 not through the lists that Keras keeps of all its variables.
 
-Keras 3 has no slot_variables: its optimizers have a list `_variables` of everything of their own, `_trainable_variables`
-of what they train, and a list for each kind of slot (`_momentums`) in the same order. And what it exports holds each
-variable a second time, in a list `_all_variables`.
+Keras 3 has no slot_variables: its optimizers have a list `_variables` of all that is their own, `_trainable_variables`
+of what they train, and a list for each kind of slot (`_momentums`) in its order. What Keras 3 exports holds each variable
+twice, the second time in a list `_all_variables`.
 
 Source: TensorFlow's core/protobuf/trackable_object_graph.proto, python/checkpoint/util.py, python/trackable/base.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -85,27 +86,29 @@ def has_object_graph(tensors: Mapping[str, Tensor]) -> bool:
 def object_tensors(tensors: Mapping[str, Tensor], where: Path) -> dict[str, ObjectTensor]:
     """What the object graph of the checkpoint `tensors` says of each of them, in their order.
 
-    Those that belong to no object are missing: the graph itself, and all tensors of a checkpoint without one. `where` is
-    for messages. FormatError where the graph is damaged or contradicts itself.
+    Those that belong to no object are missing: the graph itself, and all tensors of a checkpoint without one. `where`
+    is for messages. FormatError where the graph is damaged or contradicts itself.
     """
     if not has_object_graph(tensors):
         return {}
     value = tensors[GRAPH_KEY]
     if value.dtype.kind != STRING or value.shape:
         raise FormatError(where, f"expected {GRAPH_KEY} to be one string, got {value.dtype} {list(value.shape)}")
-    graph = protos.parse("TrackableObjectGraph", value.numpy()[()], f"{where}: {GRAPH_KEY}")
+    graph = protos.parse("TrackableObjectGraph", bytes(value.numpy().item()), f"{where}: {GRAPH_KEY}")
     found = _Reader(graph, where).read(tensors)
     return _mark_copies({key: found[key] for key in tensors if key in found}, tensors)
 
 
 class _Reader:
-    """One graph, its references checked and followed."""
+    """One graph, its references checked and followed. Every step looks at a reference a few times at most."""
 
     def __init__(self, graph: Any, where: Path) -> None:
         self.nodes = graph.nodes
         self.where = where
         self.text = 0
         self.referrers: list[list[tuple[int, str]]] = [[] for _ in self.nodes]
+        self.keys: list[str] = []
+        """The checkpoint key of each object's value; empty where it has none."""
         for number, node in enumerate(self.nodes):
             for child in node.children:
                 self.refuse_number(child.node_id, number)
@@ -113,7 +116,15 @@ class _Reader:
             for slot in node.slot_variables:
                 self.refuse_number(slot.original_variable_node_id, number)
                 self.refuse_number(slot.slot_variable_node_id, number)
+            self.keys.append(next((a.checkpoint_key for a in node.attributes if a.name == VARIABLE_VALUE), ""))
         self.shortest = self.shortest_paths()
+        self.optimizers = {number for number, node in enumerate(self.nodes) if _is_optimizer(node)}
+        self.owners: dict[int, int] = {}
+        """A variable that belongs to an optimizer and to nothing else -> that optimizer."""
+        self.slots: dict[int, tuple[str, str]] = {}
+        """A slot variable -> the slot's name, and the key of its variable."""
+        for number in self.optimizers:
+            self.read_optimizer(number)
 
     def refuse_number(self, number: int, referrer: int) -> None:
         if not 0 <= number < len(self.nodes):
@@ -129,35 +140,31 @@ class _Reader:
             if number == 0:
                 found[0] = ""
             for child in self.nodes[number].children:
-                if found[child.node_id] is None and child.node_id:
-                    found[child.node_id] = self.join(number, child.local_name, found)
+                if child.node_id and found[child.node_id] is None:
+                    found[child.node_id] = self.join(found[number], child.local_name)
                     queue.append(child.node_id)
         return found
 
-    def join(self, parent: int, name: str, shortest: list[str | None]) -> str:
-        path = f"{shortest[parent]}/{name}" if parent else name
+    def join(self, parent: str | None, name: str) -> str:
+        path = f"{parent}/{name}" if parent else name
         self.text += len(path)
         if self.text > MAX_TEXT:
             raise UnsupportedError(self.where, f"expected object paths of at most {MAX_TEXT} characters, got more")
         return path
 
     def read(self, tensors: Mapping[str, Tensor]) -> dict[str, ObjectTensor]:
+        """What there is to say of each of `tensors`, in no order."""
         found: dict[str, ObjectTensor] = {}
         named: dict[str, ObjectTensor] = {}
-        slots = dict(self.slots())
         for number, node in enumerate(self.nodes):
+            paths, owner, (slot, variable) = None, self.owners.get(number), self.slots.get(number, ("", ""))
             for attribute in node.attributes:
                 key = attribute.checkpoint_key
-                slot, variable, optimizer = slots.get(number, ("", "", None))
-                entry = ObjectTensor(
-                    key,
-                    attribute.full_name,
-                    self.paths(number, key),
-                    attribute.name,
-                    self.owner(number) if optimizer is None else self.shortest[optimizer],
-                    slot,
-                    variable,
-                )
+                if key in named:
+                    continue
+                paths = self.paths(number, key) if paths is None else paths
+                optimizer = None if owner is None else self.shortest[owner]
+                entry = ObjectTensor(key, attribute.full_name, paths, attribute.name, optimizer, slot, variable)
                 named[key] = entry
                 if key in tensors:
                     found[key] = entry
@@ -174,62 +181,44 @@ class _Reader:
         own = _unescaped(key.partition(_ATTRIBUTES)[0])
         for parent, name in self.referrers[number]:
             if self.shortest[parent] is not None:
-                path = self.join(parent, name, self.shortest)
-                lists = sum(part in _LISTS for part in path.split("/"))
-                found.append(((lists, path != own, path.count("/")), path))
+                path = self.join(self.shortest[parent], name)
+                parts = path.split("/")
+                found.append(((sum(map(_LISTS.__contains__, parts)), path != own, len(parts)), path))
         return tuple(dict.fromkeys(path for _, path in sorted(found, key=lambda item: item[0])))
 
-    def owner(self, number: int) -> str | None:
-        """The path of the optimizer that alone refers to a variable, itself or in its lists."""
-        optimizers = {self.optimizer_over(parent) for parent, _ in self.referrers[number]}
-        owner = optimizers.pop() if len(optimizers) == 1 else None
-        return None if owner is None else self.shortest[owner]
-
-    def optimizer_over(self, number: int) -> int | None:
-        """The object if it is an optimizer, or the only optimizer that has it as a child."""
-        if self.is_optimizer(number):
-            return number
-        parents = {parent for parent, _ in self.referrers[number]}
-        return next(iter(parents)) if len(parents) == 1 and all(map(self.is_optimizer, parents)) else None
-
-    def is_optimizer(self, number: int) -> bool:
-        node = self.nodes[number]
-        if node.slot_variables:
-            return True
-        return {"_variables", "_trainable_variables", "_iterations"} <= {child.local_name for child in node.children}
-
-    def slots(self) -> Iterator[tuple[int, tuple[str, str, int]]]:
-        """(slot variable's node, (slot's name, key of its variable, optimizer's node))."""
-        for number, node in enumerate(self.nodes):
-            for slot in node.slot_variables:
-                yield slot.slot_variable_node_id, (slot.slot_name, self.key(slot.original_variable_node_id), number)
-            if not node.slot_variables and self.is_optimizer(number):
-                yield from self.listed_slots(number)
-
-    def listed_slots(self, optimizer: int) -> Iterator[tuple[int, tuple[str, str, int]]]:
-        """The same of a Keras 3 optimizer."""
-        lists = {child.local_name: child.node_id for child in self.nodes[optimizer].children}
-        items = {name: [child.node_id for child in self.nodes[number].children] for name, number in lists.items()}
-        trained = items["_trainable_variables"]
-        free = set(items["_variables"]) - set(trained) - set(lists.values())
-        free = {number for number in free if self.owner(number) == self.shortest[optimizer]}
-        for number in free:
-            yield number, ("variables", "", optimizer)
-        for name, numbers in items.items():
-            if name not in _LISTS and len(numbers) == len(trained):
+    def read_optimizer(self, optimizer: int) -> None:
+        """Finds an optimizer's variables and slots."""
+        node = self.nodes[optimizer]
+        for slot in node.slot_variables:
+            self.owners[slot.slot_variable_node_id] = optimizer
+            self.slots[slot.slot_variable_node_id] = slot.slot_name, self.keys[slot.original_variable_node_id]
+        lists: dict[str, list[int]] = {}
+        for child in node.children:
+            if self.referrers[child.node_id] == [(optimizer, child.local_name)] and not self.keys[child.node_id]:
+                lists[child.local_name] = [item.node_id for item in self.nodes[child.node_id].children]
+        places = {child.node_id for child in node.children} | {optimizer}
+        trained = lists.pop("_trainable_variables", [])
+        own = {child.node_id for child in node.children}.union(lists.get("_variables", []))
+        own = {n for n in own.difference(trained) if all(parent in places for parent, _ in self.referrers[n])}
+        self.owners.update((number, optimizer) for number in own if self.keys[number])
+        for number in set(lists.pop("_variables", [])) & own:
+            if not any(parent == optimizer for parent, _ in self.referrers[number]):
+                self.slots[number] = "variables", ""
+        for name, numbers in lists.items():
+            if len(numbers) == len(trained):
                 for number, variable in zip(numbers, trained, strict=True):
-                    if number in free:
-                        yield number, (name.lstrip("_"), self.key(variable), optimizer)
+                    if number in self.slots and number in own:
+                        self.slots[number] = name.lstrip("_"), self.keys[variable]
 
-    def key(self, number: int) -> str:
-        """The checkpoint key of a variable's value; empty where the object has none."""
-        keys = [a.checkpoint_key for a in self.nodes[number].attributes if a.name == VARIABLE_VALUE]
-        return keys[0] if keys else ""
+
+def _is_optimizer(node: Any) -> bool:
+    """Whether an object is an optimizer: one with slot variables, or Keras 3's."""
+    return bool(node.slot_variables) or {"_variables", "_iterations"} <= {child.local_name for child in node.children}
 
 
 def _unescaped(path: str) -> str:
     """A path in a checkpoint key as the local names it was made of."""
-    return "/".join(part.replace("..", "\0").replace(".S", "/").replace("\0", ".") for part in path.split("/"))
+    return re.sub(r"\.[.S]", lambda match: "." if match[0] == ".." else "/", path)
 
 
 def _mark_copies(found: dict[str, ObjectTensor], tensors: Mapping[str, Tensor]) -> dict[str, ObjectTensor]:

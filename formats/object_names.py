@@ -5,8 +5,8 @@
     object   model/layer_with_weights-0/kernel
 
 Every tensor gets a name of its own. Where a full name is missing, or several have it, all of these take their object
-paths; where that is not a name of their own either, their keys. Each is in `fallen_back`, for the report. What is stored
-twice gets one name: the copy is in `left_out`.
+paths; where such a path is nobody's own either, their keys. Each of them is in `fallen_back`, for the report. What is
+stored twice gets one name: the copy is in `left_out`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from .object_graph import ObjectTensor
+from .object_graph import VARIABLE_VALUE, ObjectTensor
 
 Scheme = Literal["key", "full", "object"]
 SCHEMES: tuple[Scheme, ...] = ("key", "full", "object")
@@ -47,7 +47,7 @@ def name_tensors(keys: Iterable[str], objects: Mapping[str, ObjectTensor], schem
         elif found.duplicate_of:
             naming.left_out[key] = f"stored twice, as {found.duplicate_of} too"
         else:
-            full = [found.full_name if found.attribute == "VARIABLE_VALUE" else ""]
+            full = [found.full_name if found.attribute == VARIABLE_VALUE else ""]
             choices[key] = [*(full if scheme == "full" else []), found.object_name, key]
     naming.names = {key: names[0] for key, names in choices.items()}
     while True:
@@ -63,11 +63,12 @@ def name_tensors(keys: Iterable[str], objects: Mapping[str, ObjectTensor], schem
 
 
 def scheme_for_people(objects: Mapping[str, ObjectTensor]) -> Scheme:
-    """ "full" where all variables but optimizers' own have full names that differ, else "object"; "key" without objects."""
+    """The scheme whose names tell most: full names if those of the model's variables differ, else object paths.
+
+    "key" where nothing is known of objects.
+    """
+    own = [o for o in objects.values() if o.optimizer is None and not o.duplicate_of and o.attribute == VARIABLE_VALUE]
+    names = {found.full_name for found in own}
     if not objects:
         return "key"
-    found = [
-        o for o in objects.values() if not o.duplicate_of and o.optimizer is None and o.attribute == "VARIABLE_VALUE"
-    ]
-    names = {o.full_name for o in found}
-    return "full" if len(names) == len(found) and "" not in names else "object"
+    return "full" if len(names) == len(own) and "" not in names else "object"

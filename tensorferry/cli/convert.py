@@ -12,7 +12,7 @@ from .options import EmaCommand, ema_option, graph_option, json_option, names, p
 @click.argument("dst")
 @graph_option
 @click.option(
-    "--to", metavar="FORMAT", help="graphdef, pbtxt, safetensors, npz or onnx; default: by the ending of DST."
+    "--to", metavar="FORMAT", help="graphdef, pbtxt, safetensors, npz, onnx or bundle; default: by the ending of DST."
 )
 @click.option("--inputs", metavar="A:0,B:0", help="Cut the graph at these values and feed them.")
 @click.option(
@@ -54,7 +54,7 @@ def convert(
     force: bool,
     as_json: bool,
 ) -> int:
-    """Convert SRC to DST: a frozen GraphDef, safetensors, .npz or ONNX.
+    """Convert SRC to DST: a frozen GraphDef, ONNX, safetensors, .npz or a checkpoint.
 
     \b
     tensorferry convert model.ckpt model.safetensors

@@ -125,8 +125,8 @@ def test_every_kernel_is_of_a_registered_op_and_declares_attributes_that_it_has(
 
 
 UNRECORDED = """
-    Assert CheckNumericsV2 Const ControlTrigger DeepCopy DisableCopyOnRead Empty IsVariableInitialized NoOp Print PrintV2
-    ReadVariableOp RefIdentity ResourceGather ResourceGatherNd VarIsInitializedOp VariableShape
+    Assert CheckNumericsV2 Const ControlTrigger DeepCopy DisableCopyOnRead Empty IsVariableInitialized NoOp Print
+    PrintV2 ReadVariableOp RefIdentity ResourceGather ResourceGatherNd VarIsInitializedOp VariableShape
     Multinomial RandomShuffle RandomStandardNormal RandomUniform RandomUniformInt StatelessRandomNormal
     StatelessRandomUniform StatelessTruncatedNormal TruncatedNormal
     TopK BatchMatrixBandPart BatchMatrixDiag BatchMatrixDiagPart BatchMatrixSetDiag
