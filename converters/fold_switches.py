@@ -1,8 +1,8 @@
 """Fold switches: of a TensorFlow 1 conditional with a constant predicate, the branch that is taken stays.
 
- 1. A Switch whose predicate is a Const (seen through Identity and its like, and what is folded here) becomes an Identity
-    of its data: who took the live output takes that. Its other output is dead. Nothing is computed: fold constants
-    before; and again after, if there are conditionals within conditionals.
+ 1. A Switch whose predicate is a Const (seen through Identity and its like, and what is folded here) becomes an
+    Identity of its data: who took the live output takes that. Its other output is dead. Nothing is computed: fold
+    constants before; and again after, if there are conditionals within conditionals.
  2. A node with a dead input, or a control input from a dead node, is dead. Dead nodes vanish.
  3. A Merge is dead if all its inputs are, whatever its control inputs are. With one input left it becomes an Identity
     of that (unless it has control inputs); else it loses the dead ones. Its second output, the index of the input that

@@ -18,8 +18,8 @@ one has for it. (All ways together may be exponentially many.) The one for peopl
 not through the lists that Keras keeps of all its variables.
 
 Keras 3 has no slot_variables: its optimizers have a list `_variables` of all that is their own, `_trainable_variables`
-of what they train, and a list for each kind of slot (`_momentums`) in its order. What Keras 3 exports holds each variable
-twice, the second time in a list `_all_variables`.
+of what they train, and a list for each kind of slot (`_momentums`) in its order. What Keras 3 exports holds every
+variable twice, the second time in a list `_all_variables`.
 
 Source: TensorFlow's core/protobuf/trackable_object_graph.proto, python/checkpoint/util.py, python/trackable/base.py.
 """
