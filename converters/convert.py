@@ -9,10 +9,12 @@ publish    the parts take the destination's place, together, or vanish
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from tensorferry.formats.atomic import OutputSet, check_destination
 from tensorferry.formats.errors import UsageError, listing
+from tensorferry.formats.stream import watcher
 
 from .job import Job
 from .options import Options, Path
@@ -54,7 +56,8 @@ def convert(source: Path, destination: Path, options: Options | None = None) -> 
         return report
     try:
         with OutputSet(options.force) as files:
-            job.write(files, path, report)
+            with _watched(options, sum(kept.nbytes for kept in report.kept)):
+                job.write(files, path, report)
             if options.verify:
                 report.checks = job.verify(files.parts())
                 if not report.verified:
@@ -64,6 +67,24 @@ def convert(source: Path, destination: Path, options: Options | None = None) -> 
     else:
         job.published(path, report, force=options.force)
     return report
+
+
+@contextmanager
+def _watched(options: Options, total: int) -> Iterator[None]:
+    """Within, the user's callback is told of what is written."""
+    done = 0
+
+    def told(count: int) -> None:
+        nonlocal done
+        done += count
+        if options.progress is not None:
+            options.progress(done, total)
+
+    token = watcher.set(told if options.progress is not None else None)
+    try:
+        yield
+    finally:
+        watcher.reset(token)
 
 
 def _plan(source: Path, target: str, options: Options, report: Report) -> Job:

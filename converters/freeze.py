@@ -2,7 +2,8 @@
 
 The rules are those of TensorFlow 1.15's `convert_variables_to_constants`, so that the result is the same GraphDef:
 
- 1. The graph is pruned to the chosen outputs first; a variable elsewhere does not matter.
+ 1. The graph is pruned to the chosen outputs first, and to what their nodes are colocated with; a variable elsewhere
+    does not matter.
  2. VariableV2, Variable and VarHandleOp become a Const of the same name, with `dtype` and `value` alone.
  3. ReadVariableOp becomes an Identity of its first input, keeping `_class`.
  4. ResourceGather becomes a GatherV2, with its axis in a Const `NAME/axis` before it.
@@ -44,7 +45,7 @@ def freeze(graph: Graph, outputs: Sequence[str], values: Mapping[str, Tensor]) -
     Raises NameMapError where needed variables have no value, GraphError where they have one of another type or shape,
     UnsupportedError where one is passed to a function or assigned to on the way to the outputs.
     """
-    needed = prune(graph, [node_name(output) for output in outputs])
+    needed = prune(graph, [node_name(output) for output in outputs], colocated=True)
     variables = variables_of(needed)
     _check(variables, values)
     carriers = _carriers(needed, variables)

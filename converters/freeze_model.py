@@ -71,7 +71,7 @@ def run_model(model: Model, options: Options, feeds: Mapping[str, np.ndarray[Any
 
 def _bind(model: Model, outputs: Mapping[str, str], options: Options, report: Report) -> dict[str, Tensor]:
     """The value of each variable that the outputs need, by node name; accounts for it in the report."""
-    variables = variables_of(prune(model.graph, list(outputs.values())))
+    variables = variables_of(prune(model.graph, list(outputs.values()), colocated=True))
     if model.tensors is None:
         _refuse_without_checkpoint(model, list(variables), options)
         return {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 Path = str | os.PathLike[str]
@@ -28,3 +28,5 @@ class Options:
     verify: bool = False
     dry_run: bool = False
     force: bool = False
+    progress: Callable[[int, int], None] | None = None
+    """Called with the bytes written and the bytes in all, while weights are written."""

@@ -5,6 +5,8 @@ Prune, as TensorFlow's `extract_sub_graph`:
  1. A node stays if an output needs it, through values or control inputs; loops are followed all the way round.
  2. Nodes stay as they are, in the order of the source.
  3. Functions stay all ("all", as TensorFlow does), or those that a node that stays refers to, directly or not ("used").
+ 4. What a node that stays is colocated with (`_class`, `loc:@NODE`) stays too if `colocated` says so, as TensorFlow
+    does: it can't load a graph in which such a node is missing.
 
 Cut:
 
@@ -28,12 +30,12 @@ from .names import near_names
 from .op_registry import attr_value, op_defs, output_dtypes
 
 
-def prune(graph: Graph, outputs: Sequence[str], *, functions: str = "all") -> Graph:
+def prune(graph: Graph, outputs: Sequence[str], *, functions: str = "all", colocated: bool = False) -> Graph:
     """The part of `graph` that `outputs` (nodes or values) need.
 
     `functions` is "all" or "used". GraphError lists all outputs, or all inputs, that the graph lacks.
     """
-    kept = needed(graph, outputs)
+    kept = needed(graph, outputs, colocated=colocated)
     pruned = Graph.of((node for node in graph if node.name in kept), like=graph)
     if functions == "used":
         used = used_functions(pruned)
@@ -41,8 +43,12 @@ def prune(graph: Graph, outputs: Sequence[str], *, functions: str = "all") -> Gr
     return pruned
 
 
-def needed(graph: Graph, outputs: Iterable[str], fed: Collection[str] = ()) -> set[str]:
+def needed(
+    graph: Graph, outputs: Iterable[str], fed: Collection[str] = (), *, colocated: bool = False
+) -> set[str]:
     """The names of the nodes that have to run for `outputs`, where the values in `fed` (`node:0`) are given.
+
+    `colocated` adds the nodes that these name for their place, as far as the graph has them.
 
     GraphError lists all outputs, or all inputs, that the graph lacks.
     """
@@ -54,6 +60,8 @@ def needed(graph: Graph, outputs: Iterable[str], fed: Collection[str] = ()) -> s
         if name in kept:
             continue
         kept.add(name)
+        if colocated:
+            stack.extend(other for other in _colocations(graph.nodes[name]) if other in graph.nodes)
         for value in graph.nodes[name].inputs:
             below = node_name(value)
             if below not in graph.nodes:
@@ -63,6 +71,13 @@ def needed(graph: Graph, outputs: Iterable[str], fed: Collection[str] = ()) -> s
     if lacking:
         raise GraphError("", f"expected every input to be in the graph, got none of the name: {listing(lacking)}")
     return kept
+
+
+def _colocations(node: Node) -> Iterator[str]:
+    places = node.attrs.get("_class")
+    for place in places.items if isinstance(places, AttrList) else ():
+        if isinstance(place, bytes) and place.startswith(b"loc:@"):
+            yield place[5:].decode("utf-8", "replace")
 
 
 def present(graph: Graph, values: Iterable[str]) -> list[str]:

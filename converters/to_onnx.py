@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MODEL_LIMIT = (1 << 31) - 1
 """protobuf messages end here."""
 
+
 def to_onnx_model(
     graph: Graph, opset: int, metadata: Mapping[str, str] | None = None
 ) -> tuple[onnx.ModelProto, dict[str, Tensor]]:
@@ -100,7 +101,9 @@ class _Names:
         publics = [*inputs.values(), *(public for _, public in outputs)]
         doubled = sorted({name for name in publics if publics.count(name) > 1})
         if doubled:
-            raise GraphError("the graph", f"expected inputs and outputs of different names, got {listing(doubled)} twice")
+            raise GraphError(
+                "the graph", f"expected inputs and outputs of different names, got {listing(doubled)} twice"
+            )
         self.names = dict(inputs)
         for value, public in outputs:
             if value not in self.names and graph.producer(value).op != "Constant":
@@ -170,14 +173,14 @@ def _attribute(key: str, value: Attr, where: str) -> onnx.AttributeProto:
         proto.g.initializer.extend(tensor_proto(tensor, name) for name, tensor in weights.items())
     elif isinstance(value, AttrList) and value.kind in _LISTS:
         kind, field = _LISTS[value.kind]
-        proto.type = kind
+        proto.type = getattr(AttributeProto, kind)
         getattr(proto, field).extend(value.items)
     else:
         raise GraphError(where, f"expected an attribute {key!r} that ONNX has a form for, got {value!r:.80}")
     return proto
 
 
-_LISTS = {"int": (7, "ints"), "float": (6, "floats"), "bytes": (8, "strings")}
+_LISTS = {"int": ("INTS", "ints"), "float": ("FLOATS", "floats"), "bytes": ("STRINGS", "strings")}
 """AttributeProto's type and field for each kind of list."""
 
 

@@ -1,7 +1,7 @@
 """What is known of a value before any data flow: element type, shape and contents.
 
 Contents are known in one of three degrees: not at all; as a constant, a lazy `Tensor`, however big; or as the
-entries of a small vector or scalar of integers, of which each may be a number, a symbol or unknown. The entries
+entries of a small tensor of integers in row-major order, of which each may be a number, a symbol or unknown. They
 carry shape arithmetic: of `tf.shape(x)` for an x [batch, 7] they are ("batch", 7).
 """
 
@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 from tensorferry.formats.dtype import BOOL, DType
 from tensorferry.formats.tensor import Tensor
 
-from .dims import Dim, Dims, product
+from .dims import Dim, Dims, known, product
 
 if TYPE_CHECKING:
     import numpy as np
 
 MAX_ENTRIES = 1024
-"""Entries of a vector that are followed; a longer one has unknown contents."""
+"""Entries of a tensor that are followed; a larger one has unknown contents."""
 
 MAX_ELEMENTS = 1 << 20
 """Elements of a constant that is read while a graph is worked on; a larger one stays where it is."""
@@ -45,6 +45,17 @@ class Value:
     def of_entries(cls, dtype: DType, entries: Sequence[Dim], *, scalar: bool = False) -> Value:
         """A vector (or a scalar) of integers of which something is known."""
         return cls(dtype, () if scalar else (len(entries),), None, tuple(entries))
+
+    def grid(self) -> np.ndarray[Any, Any] | None:
+        """The entries of a small tensor of integers in their places, as an array of objects."""
+        import numpy as np
+
+        entries, shape = self.known_entries(), known(self.dims)
+        if entries is None or shape is None:
+            return None
+        grid = np.empty(len(entries), object)
+        grid[:] = entries
+        return grid.reshape(shape)
 
     @property
     def rank(self) -> int | None:
@@ -74,7 +85,7 @@ class Value:
         if self.tensor is not None and self.tensor.dtype.storage and self.tensor.size <= MAX_ELEMENTS:
             return self.tensor.numpy()
         if self.tensor is None and self.is_constant:
-            return np.array(self.entries, self.dtype.numpy()).reshape(self.dims)  # type: ignore[arg-type]
+            return np.array(self.entries, self.dtype.numpy()).reshape(self.dims)
         return None
 
     def known_entries(self) -> tuple[Dim, ...] | None:
@@ -83,9 +94,8 @@ class Value:
             return self.entries
         if self.tensor is not None and self.tensor.size <= MAX_ENTRIES and _is_whole(self.dtype):
             return tuple(int(item) for item in self.tensor.numpy().reshape(-1))
-        if _is_whole(self.dtype) and self.dims is not None and len(self.dims) <= 1 and isinstance(self.size, int):
-            return (None,) * self.size if self.size <= MAX_ENTRIES else None
-        return None
+        size = self.size
+        return (None,) * size if _is_whole(self.dtype) and isinstance(size, int) and size <= MAX_ENTRIES else None
 
     def integers(self) -> tuple[int, ...] | None:
         """The elements of a small constant of integers (or truths), flat; None for anything else."""

@@ -29,7 +29,7 @@ class View(Tensor):
         self.bases = bases
 
     def numpy(self) -> np.ndarray[Any, Any]:
-        value = self._make(*(base.numpy() for base in self.bases))
+        value: np.ndarray[Any, Any] = self._make(*(base.numpy() for base in self.bases))
         assert value.shape == self.shape, f"a view of {self.shape} made an array of {value.shape}"
         return value
 
@@ -41,6 +41,7 @@ class Reshaped(Tensor):
     """The same elements in another shape; the bytes are streamed as the base streams them."""
 
     __slots__ = ("base",)
+    base: Tensor
 
     def __init__(self, base: Tensor, shape: tuple[int, ...]) -> None:
         super().__init__(base.dtype, shape)
@@ -57,16 +58,20 @@ class Transposed(Tensor):
     """The base with its dimensions in another order: dimension i is the base's dimension `perm[i]`."""
 
     __slots__ = ("base", "perm")
+    base: Tensor
+    perm: tuple[int, ...]
 
     def __init__(self, base: Tensor, perm: Sequence[int]) -> None:
         super().__init__(base.dtype, tuple(base.shape[axis] for axis in perm))
         if isinstance(base, Transposed):
-            base, perm = base.base, [base.perm[axis] for axis in perm]
+            perm = [base.perm[axis] for axis in perm]
+            base = base.base
         self.base = base
         self.perm = tuple(perm)
 
     def numpy(self) -> np.ndarray[Any, Any]:
-        return self.base.numpy().transpose(self.perm)
+        value: np.ndarray[Any, Any] = self.base.numpy().transpose(self.perm)
+        return value
 
     def chunks(self) -> Iterator[Buffer]:
         yield from ArrayTensor(self.numpy(), self.dtype).chunks()

@@ -6,12 +6,16 @@ promise would shift all that follows: it is refused, as is a source that can't b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import IO
 
 from .errors import FormatError
 from .packed import pack, packed_size
 from .tensor import Buffer, Tensor
+
+watcher: ContextVar[Callable[[int], None] | None] = ContextVar("watcher", default=None)
+"""Told of the bytes of each piece that was written."""
 
 
 def copy(tensor: Tensor, name: str, file: IO[bytes], bits: int = 8) -> None:
@@ -27,6 +31,9 @@ def copy(tensor: Tensor, name: str, file: IO[bytes], bits: int = 8) -> None:
         if done > expected:
             break
         file.write(chunk)
+        watch = watcher.get()
+        if watch is not None:
+            watch(len(chunk))
     if done != expected:
         found = "more" if done > expected else done
         raise FormatError(name, f"expected {expected} bytes of {tensor.dtype} {list(tensor.shape)}, got {found}")

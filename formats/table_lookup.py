@@ -12,6 +12,7 @@ more than half of it. Large values mostly are, for TensorFlow ends a block at 25
 from __future__ import annotations
 
 import io
+import os
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,9 +48,9 @@ class LoadedValue:
     def end(self) -> int:
         return len(self.data)
 
-    def open(self) -> BinaryFile:
-        """The value as a file: its bytes are those from `start` to `end`."""
-        return BinaryFile(self.path, io.BytesIO(self.data), len(self.data))
+    def open(self, what: str) -> BinaryFile:
+        """The value as a file of its own; `what` it is, for messages that tell places in it."""
+        return BinaryFile(f"{os.fspath(self.path)}: {what}", io.BytesIO(self.data), len(self.data))
 
     def chunks(self, start: int, end: int) -> Iterator[Buffer]:
         """The bytes from `start` to `end`, in pieces."""
@@ -66,14 +67,14 @@ class StreamedValue:
     start: int
     end: int
 
-    def open(self) -> BinaryFile:
+    def open(self, what: str) -> BinaryFile:
         """The file that the value is in."""
-        return open_file(self.path, "a table")
+        return open_file(self.path, what)
 
     def chunks(self, start: int, end: int) -> Iterator[Buffer]:
         """The bytes from `start` to `end`, in pieces; FormatError after the last if the block is damaged."""
         crc, at = 0, self.handle.offset
-        with self.open() as file:
+        with self.open("a table") as file:
             checked = self.handle.end - 4
             while at < checked:
                 piece = memoryview(file.window(at, min(CHUNK, checked - at), "a data block").data)

@@ -207,7 +207,8 @@ class FileTensor(Tensor):
         if not self.big_endian or self.dtype.itemsize == 1:
             return np.frombuffer(stored, dtype=self.dtype.numpy())
         width = self.dtype.itemsize // (2 if self.dtype.kind == "complex" else 1)
-        return np.frombuffer(stored, dtype=f"u{width}").byteswap().view(self.dtype.numpy())
+        swapped: np.ndarray[Any, Any] = np.frombuffer(stored, dtype=f"u{width}").byteswap()
+        return swapped.view(self.dtype.numpy())
 
 
 def refuse_strings(tensor: Tensor) -> None:

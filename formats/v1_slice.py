@@ -116,7 +116,7 @@ class SliceTensor(Tensor):
         value = self.table.find(encode_slice_key(self.name, self.extents))
         if value is None:
             raise self._wrong("an entry for each slice that the metadata list", f"none for {list(self.extents)}")
-        with value.open() as file:
+        with value.open(f"the entry of {self._text!r}") as file:
             saved = self._messages(file, value, 2).get(2)
             if saved is None:
                 raise self._wrong("a SavedSlice", "none")
@@ -139,7 +139,7 @@ class SliceTensor(Tensor):
             if field.number in numbers:
                 if field.number in found or field.kind != BYTES:
                     what = f"wire type {field.kind}" if field.kind != BYTES else "several"
-                    raise self._wrong(f"one packed field {field.number} at byte {field.begin}", what)
+                    raise self._wrong(f"one field {field.number} that is packed or a message", what)
                 found[field.number] = field
         return found
 
@@ -164,8 +164,11 @@ class SliceTensor(Tensor):
         return f"{self.size} values of {self.dtype} {list(self.shape)}"
 
     def _wrong(self, expected: str, got: str) -> FormatError:
-        name = self.name.decode("utf-8", "surrogateescape")
-        return FormatError(self.table.path, f"tensor {name!r}: expected {expected}, got {got}")
+        return FormatError(self.table.path, f"tensor {self._text!r}: expected {expected}, got {got}")
+
+    @property
+    def _text(self) -> str:
+        return self.name.decode("utf-8", "surrogateescape")
 
 
 def _varints(chunks: Iterator[Buffer], wrong: Any) -> Iterator[np.ndarray[Any, Any]]:

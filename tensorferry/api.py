@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -52,12 +52,14 @@ def convert(
     verify: bool = False,
     dry_run: bool = False,
     force: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Report:
     """Converts `source` to `destination`, whose ending (or `to`) says the format, and returns the account of it.
 
     `rename` maps names in the source to names in the result or in the graph; `map` names files with such tables. `ema`
     True takes moving averages in place of the variables; a text is the averages' suffix. `outputs` and `inputs` are
-    values (`add:0`); without `outputs` the signature's or the only likely ones are taken.
+    values (`add:0`); without `outputs` the signature's or the only likely ones are taken. `progress` is called with the
+    bytes written and the bytes in all.
 
     Raises TensorferryError, and leaves the destination as it was.
     """
@@ -85,6 +87,7 @@ def convert(
         verify=verify,
         dry_run=dry_run,
         force=force,
+        progress=progress,
     )
     return run(source, destination, options)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from tensorferry.formats.dtype import BOOL
 
-from ..dims import Dim, Dims, add, broadcast_dims, floor_divide, merge_dims, multiply, subtract, terms
+from ..dims import Dim, Dims, add, broadcast_dims, floor_divide, known, merge_dims, multiply, subtract, terms
 from ..ops import OpNode, OpTable
-from ..values import Value
+from ..values import MAX_ENTRIES, Value
 from .facts import Fact, Result, same
 
 RULES: OpTable[Callable[..., Result]] = OpTable("inference rule")
@@ -64,15 +65,19 @@ def _surely_broadcast(x: Dims, y: Dims) -> bool:
     return all(a == b or 1 in (a, b) for a, b in pairs if not (isinstance(a, str) or isinstance(b, str)))
 
 
-def entrywise(function: Callable[..., Dim], dims: object, *inputs: Value) -> tuple[Dim, ...] | None:
-    """The entries of a vector or scalar result, each computed by `function` from the inputs' entries."""
-    if not isinstance(dims, tuple) or len(dims) > 1 or not all(isinstance(dim, int) for dim in dims):
+def entrywise(function: Callable[..., Dim], dims: Dims, *inputs: Value) -> tuple[Dim, ...] | None:
+    """The entries of a result of shape `dims`, each computed by `function` from the inputs' entries in its place."""
+    shape = known(dims)
+    if shape is None or math.prod(shape) > MAX_ENTRIES:
         return None
-    count = dims[0] if dims else 1
     columns = [value.known_entries() for value in inputs]
-    if any(column is None or len(column) not in (1, count) for column in columns):
+    if any(
+        column is None or (value.dims != shape and len(column) != 1)
+        for column, value in zip(columns, inputs, strict=True)
+    ):
         return None
-    spread = [column * count if len(column) != count else column for column in columns if column is not None]
+    count = math.prod(shape)
+    spread = [column if len(column) == count else column * count for column in columns if column is not None]
     return tuple(function(*row) for row in zip(*spread, strict=True))
 
 

@@ -12,38 +12,41 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from tensorferry.formats.dtype import DType
 from tensorferry.formats.errors import GraphError, UnsupportedError
 from tensorferry.formats.tensor import ArrayTensor
 
-from ..dims import Dim, Dims, known, merge_dims, product, symbol
+from ..dims import Dim, Dims, product, symbol
 from ..ir import AttrList, Graph, Node, Shape, value_name
 from ..op_registry import input_dtypes, op_defs, output_dtypes
 from ..ops import OpNode, OpTable
 from ..values import MAX_ENTRIES, Value
-from . import array, elementwise, image, linear, nn, reduce, selection, shaping
+from . import array, blocks, elementwise, image, linear, nn, reduce, selection, shaping
 from .facts import Fact, Result
 
 MAX_FOLDED = 1 << 16
 """Elements of the largest constant that is computed here."""
 
-Rule = Callable[..., Result]
+Rule: TypeAlias = Callable[..., Result]
+InputShapes: TypeAlias = Mapping[str, "Sequence[Dim] | None"]
+"""Shapes by value name: sizes, symbols and None, or None for an unknown rank."""
 
 
 @cache
 def rules() -> OpTable[Rule]:
     """The inference rules of all families."""
-    families = (array, elementwise, image, linear, nn, reduce, selection, shaping)
+    families = (array, blocks, elementwise, image, linear, nn, reduce, selection, shaping)
     return OpTable.merged("inference rule", [family.RULES for family in families])
 
 
-def infer(graph: Graph, input_shapes: Mapping[str, Sequence[Dim] | None] | None = None) -> dict[str, Value]:
+def infer(graph: Graph, input_shapes: InputShapes | None = None) -> dict[str, Value]:
     """What is known of each value, by its full name (`conv:0`).
 
     `input_shapes` gives shapes of values that the graph itself leaves open, or other shapes than it says, as sizes,
-    symbols (one symbol is one size, wherever it stands) and None, or None for an unknown rank. GraphError where the graph contradicts itself.
+    symbols (one symbol is one size, wherever it stands) and None, or None for an unknown rank. GraphError where the
+    graph contradicts itself.
     """
     return Inference(input_shapes).run(graph.topological(), legacy=_is_legacy(graph))
 
@@ -51,7 +54,7 @@ def infer(graph: Graph, input_shapes: Mapping[str, Sequence[Dim] | None] | None 
 class Inference:
     """One run over a graph. `values` holds what has been found so far."""
 
-    def __init__(self, input_shapes: Mapping[str, Sequence[Dim] | None] | None = None) -> None:
+    def __init__(self, input_shapes: InputShapes | None = None) -> None:
         self.given: dict[str, Dims] = {
             value_name(name): None if dims is None else tuple(dims) for name, dims in (input_shapes or {}).items()
         }
@@ -189,7 +192,5 @@ def _is_legacy(graph: Graph) -> bool:
 
     if graph.dialect != "tensorflow" or not graph.residue:
         return False
-    return 0 < protos.parse("GraphDef", graph.residue, "").versions.producer <= 21
-
-
-__all__ = ["Inference", "infer", "known", "merge_dims", "rules"]
+    producer: int = protos.parse("GraphDef", graph.residue, "").versions.producer
+    return 0 < producer <= 21

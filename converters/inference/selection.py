@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
 
 from tensorferry.formats.errors import GraphError
 
@@ -48,29 +51,41 @@ def strided_slice(node: OpNode, x: Value, begin: Value, end: Value, strides: Val
     starts, ends, steps = (value.known_entries() or (None,) * count for value in (begin, end, strides))
     dims: list[Dim] = []
     at = 0
-    entries: tuple[Dim, ...] | None = None
+    index: list[Any] = []
     for i, action in enumerate(spec_actions(node, count)):
         if action == "new":
             dims.append(1)
+            index.append(None)
             continue
         if action == "ellipsis":
-            spread = len(x.dims) - spec_dims(node, count)
-            dims += x.dims[at : at + max(spread, 0)]
-            at += max(spread, 0)
+            spread = max(len(x.dims) - spec_dims(node, count), 0)
+            dims += x.dims[at : at + spread]
+            at += spread
+            index.append(...)
             continue
         if at >= len(x.dims):
             raise GraphError(node.name, f"expected at most {len(x.dims)} sliced dimensions, got more")
-        first = None if node.integer("begin_mask") >> i & 1 else starts[i]
-        last = None if node.integer("end_mask") >> i & 1 else ends[i]
         open_ends = (bool(node.integer("begin_mask") >> i & 1), bool(node.integer("end_mask") >> i & 1))
         if action == "shrink":
-            entries = _picked(x, starts[i])
+            index.append(starts[i])
         else:
-            dims.append(_stepped(x.dims[at], first, last, steps[i], open_ends))
-            entries = _ranged(x, first, last, steps[i], open_ends)
+            dims.append(_stepped(x.dims[at], starts[i], ends[i], steps[i], open_ends))
+            index.append(_piece(starts[i], ends[i], steps[i], open_ends))
         at += 1
     dims += x.dims[at:]
-    return Fact(tuple(dims), entries if len(x.dims) == 1 and len(dims) <= 1 else None)
+    return Fact(tuple(dims), _indexed(x, index))
+
+
+def _indexed(x: Value, index: Sequence[Any]) -> tuple[Dim, ...] | None:
+    """The entries at a Python index, of which all places are numbers."""
+    grid = x.grid() if x.entries is not None else None
+    if grid is None or not all(item is None or item is ... or isinstance(item, (int, slice)) for item in index):
+        return None
+    try:
+        chosen = grid[tuple(index)]
+    except IndexError:
+        return None
+    return tuple(chosen.reshape(-1)) if isinstance(chosen, np.ndarray) else (chosen,)
 
 
 def spec_actions(node: OpNode, count: int) -> list[str]:
@@ -87,15 +102,8 @@ def spec_dims(node: OpNode, count: int) -> int:
     return sum(action in ("shrink", "slice") for action in spec_actions(node, count))
 
 
-def _picked(x: Value, index: Dim) -> tuple[Dim, ...] | None:
-    entries = x.known_entries()
-    if entries is None or not isinstance(index, int) or not -len(entries) <= index < len(entries):
-        return None
-    return (entries[index],)
-
-
 def _stepped(dim: Dim, first: Dim, last: Dim, step: Dim, open_ends: tuple[bool, bool]) -> Dim:
-    """The size of `[first:last:step]` of a dimension; an end that is open is None."""
+    """The size of `[first:last:step]` of a dimension; the masks open ends, whatever their numbers are."""
     if not isinstance(step, int) or step == 0:
         return None
     whole_start, whole_end = open_ends
@@ -103,21 +111,18 @@ def _stepped(dim: Dim, first: Dim, last: Dim, step: Dim, open_ends: tuple[bool, 
         return dim
     if step == 1 and (whole_start or first == 0) and (whole_end or (last == dim and dim is not None)):
         return dim
-    if not isinstance(dim, int):
-        return None
-    if not (whole_start or isinstance(first, int)) or not (whole_end or isinstance(last, int)):
-        return None
-    return len(range(*slice(None if whole_start else first, None if whole_end else last, step).indices(dim)))
+    piece = _piece(first, last, step, open_ends)
+    return len(range(*piece.indices(dim))) if piece is not None and isinstance(dim, int) else None
 
 
-def _ranged(x: Value, first: Dim, last: Dim, step: Dim, open_ends: tuple[bool, bool]) -> tuple[Dim, ...] | None:
-    entries = x.known_entries()
-    if entries is None or not isinstance(step, int) or step == 0:
+def _piece(first: Dim, last: Dim, step: Dim, open_ends: tuple[bool, bool]) -> slice | None:
+    """Python's slice, where all of it is numbers."""
+    start, end = (None if is_open else bound for is_open, bound in zip(open_ends, (first, last), strict=True))
+    if not isinstance(step, int) or step == 0:
         return None
-    whole_start, whole_end = open_ends
-    if not (whole_start or isinstance(first, int)) or not (whole_end or isinstance(last, int)):
+    if not (open_ends[0] or isinstance(start, int)) or not (open_ends[1] or isinstance(end, int)):
         return None
-    return entries[slice(None if whole_start else first, None if whole_end else last, step)]
+    return slice(start, end, step)
 
 
 def _gathered(node: OpNode, x: Value, indices: Value, axis: int | None, batch_dims: int) -> Result:

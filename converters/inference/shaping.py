@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
 
 from tensorferry.formats.errors import GraphError
 
@@ -10,7 +13,7 @@ from ..dims import Dim, Dims, add, exact_divide, merge_dims, multiply, product
 from ..ops import OpNode, OpTable
 from ..values import MAX_ENTRIES, Value
 from .array import dims_of_entries
-from .facts import Fact, Result, axis_index, dim_at, same, unknown, vector, with_rank
+from .facts import Fact, Result, axis_index, dim_at, same, unknown, vector
 
 RULES: OpTable[Callable[..., Result]] = OpTable("inference rule")
 
@@ -27,12 +30,7 @@ def reshape(node: OpNode, x: Value, target: Value) -> Result:
         rest = product(dims[:hole] + dims[hole + 1 :])
         filled = exact_divide(x.size, rest) if rest != 1 else x.size
         dims = (*dims[:hole], filled, *dims[hole + 1 :])
-    return Fact(dims, _kept(x, dims))
-
-
-def _kept(x: Value, dims: Dims) -> tuple[Dim, ...] | None:
-    """The entries of x, where they make a vector or scalar again."""
-    return x.entries if dims is not None and len(dims) <= 1 else None
+    return Fact(dims, x.entries)
 
 
 @RULES.op("ExpandDims")
@@ -45,7 +43,7 @@ def expand_dims(node: OpNode, x: Value, axis: Value) -> Result:
         return unknown(len(x.dims) + 1)
     at = axis_index(node, where, len(x.dims) + 1)
     dims = (*x.dims[:at], 1, *x.dims[at:])
-    return Fact(dims, _kept(x, dims))
+    return Fact(dims, x.entries)
 
 
 @RULES.op("Squeeze", attrs={"squeeze_dims"})
@@ -61,7 +59,7 @@ def squeeze(node: OpNode, x: Value) -> Result:
     else:
         gone = {axis_index(node, axis, len(x.dims)) for axis in given}
         dims = tuple(dim for axis, dim in enumerate(x.dims) if axis not in gone)
-    return Fact(dims, _kept(x, dims))
+    return Fact(dims, x.entries)
 
 
 @RULES.op("Transpose", "ConjugateTranspose")
@@ -133,14 +131,17 @@ def _joined(node: OpNode, inputs: Sequence[Value], axis: int | None) -> Result:
         dims = merge_dims(dims, value.dims)
     assert dims is not None
     dims = (*dims[:at], add(*(dim_at(value, at) for value in inputs)), *dims[at + 1 :])
-    return Fact(dims, _joined_entries(inputs) if rank == 1 else None)
+    return Fact(dims, _joined_entries(inputs, np.concatenate, at))
 
 
-def _joined_entries(inputs: Sequence[Value]) -> tuple[Dim, ...] | None:
-    parts = [value.known_entries() for value in inputs]
-    if any(part is None for part in parts):
+def _joined_entries(inputs: Sequence[Value], join: Callable[..., Any], axis: int) -> tuple[Dim, ...] | None:
+    """The entries of all inputs in the places that numpy's `join` along `axis` puts them."""
+    if not inputs[0].dtype.is_integer:
         return None
-    return tuple(entry for part in parts if part is not None for entry in part)
+    grids = [value.grid() for value in inputs]
+    if any(grid is None for grid in grids) or any(grid.shape != grids[0].shape for grid in grids if join is np.stack):  # type: ignore[union-attr]
+        return None
+    return tuple(join(grids, axis=axis).reshape(-1))
 
 
 @RULES.op("ConcatV2")
@@ -166,8 +167,7 @@ def pack(node: OpNode, *inputs: Value) -> Result:
     if dims is None:
         return None
     at = axis_index(node, node.integer("axis"), len(dims) + 1)
-    entries = _joined_entries(inputs) if not dims and inputs[0].dtype.is_integer else None
-    return Fact((*dims[:at], len(inputs), *dims[at:]), entries)
+    return Fact((*dims[:at], len(inputs), *dims[at:]), _joined_entries(inputs, np.stack, at))
 
 
 @RULES.op("Unpack", attrs={"axis"})
@@ -231,76 +231,6 @@ RULES.add("ReverseSequence", same, {"seq_dim", "batch_dim"})
 RULES.add("Roll", same)
 RULES.add("MatrixBandPart", same)
 RULES.add("BatchMatrixBandPart", same)
-
-
-@RULES.op("SpaceToBatchND")
-def space_to_batch_nd(node: OpNode, x: Value, block: Value, paddings: Value) -> Result:
-    """x [N, spatial..., rest]: the padded spatial sizes are divided by the block, N is multiplied by it."""
-    sizes, around = block.integers(), paddings.known_entries()
-    if x.dims is None or sizes is None or around is None:
-        return x.dims and unknown(len(x.dims))
-    padded = [add(dim_at(x, i + 1), around[2 * i], around[2 * i + 1]) for i in range(len(sizes))]
-    spatial = [exact_divide(dim, size) for dim, size in zip(padded, sizes, strict=True)]
-    return (multiply(x.dims[0], *sizes), *spatial, *x.dims[len(sizes) + 1 :])
-
-
-@RULES.op("BatchToSpaceND")
-def batch_to_space_nd(node: OpNode, x: Value, block: Value, crops: Value) -> Result:
-    """The inverse: N is divided by the block, the spatial sizes multiplied and cropped."""
-    sizes, around = block.integers(), crops.known_entries()
-    if x.dims is None or sizes is None or around is None:
-        return x.dims and unknown(len(x.dims))
-    spatial = [
-        add(multiply(dim_at(x, i + 1), size), multiply(around[2 * i], -1), multiply(around[2 * i + 1], -1))
-        for i, size in enumerate(sizes)
-    ]
-    return (exact_divide(x.dims[0], product(sizes)), *spatial, *x.dims[len(sizes) + 1 :])
-
-
-@RULES.op("SpaceToBatch", attrs={"block_size"})
-def space_to_batch(node: OpNode, x: Value, paddings: Value) -> Result:
-    """SpaceToBatchND with one block size for height and width."""
-    size, around = node.integer("block_size"), paddings.known_entries()
-    n, height, width, depth = with_rank(node, x, 4)
-    if around is None or len(around) != 4:
-        return (multiply(n, size, size), None, None, depth)
-    return (
-        multiply(n, size, size),
-        exact_divide(add(height, *around[:2]), size),
-        exact_divide(add(width, *around[2:]), size),
-        depth,
-    )
-
-
-@RULES.op("BatchToSpace", attrs={"block_size"})
-def batch_to_space(node: OpNode, x: Value, crops: Value) -> Result:
-    """BatchToSpaceND with one block size for height and width."""
-    size, around = node.integer("block_size"), crops.known_entries()
-    n, height, width, depth = with_rank(node, x, 4)
-    less = [multiply(entry, -1) for entry in around] if around is not None and len(around) == 4 else [None] * 4
-    return (
-        exact_divide(n, size * size),
-        add(multiply(height, size), *less[:2]),
-        add(multiply(width, size), *less[2:]),
-        depth,
-    )
-
-
-@RULES.op("SpaceToDepth", "DepthToSpace", attrs={"block_size", "data_format"})
-def space_to_depth(node: OpNode, x: Value) -> Result:
-    """Blocks of height and width become depth, or the other way round."""
-    size, layout = node.integer("block_size"), node.text("data_format")
-    if layout not in ("NHWC", "NCHW"):
-        return None
-    dims = with_rank(node, x, 4)
-    by_axis = dict(zip(layout, dims, strict=True))
-    if node.op == "SpaceToDepth":
-        sizes = {"H": exact_divide(by_axis["H"], size), "W": exact_divide(by_axis["W"], size)}
-        sizes["C"] = multiply(by_axis["C"], size, size)
-    else:
-        sizes = {"H": multiply(by_axis["H"], size), "W": multiply(by_axis["W"], size)}
-        sizes["C"] = exact_divide(by_axis["C"], size * size)
-    return tuple(sizes.get(axis, by_axis[axis]) for axis in layout)
 
 
 @RULES.op("Bitcast")

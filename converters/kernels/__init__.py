@@ -61,7 +61,11 @@ def run(node: Node, inputs: Sequence[Array]) -> tuple[Array, ...]:
         raise UnsupportedError(node.name, f"expected memory for {node.op} of {_described(inputs)}, got none") from None
     except (ValueError, LookupError, TypeError, ArithmeticError) as error:
         raise GraphError(node.name, f"{node.op} of {_described(inputs)} failed: {error}") from error
-    outputs = tuple(np.asarray(output) for output in (result if isinstance(result, tuple) else (result,)))
+    # An operation on arrays of rank 0 may give a bare element; a bytes object would become a text array of its length.
+    outputs = tuple(
+        np.asarray(output, object if isinstance(output, bytes) else None)
+        for output in (result if isinstance(result, tuple) else (result,))
+    )
     bases = [base_dtype(dtype) for dtype in output_dtypes(node)]
     # A resource stands for its value, of any type.
     wanted = [

@@ -42,7 +42,7 @@ class Window:
         ):
             raise UnsupportedError("", f"expected {what} of 1 in batch and channels, got {list(numbers)} for {layout}")
 
-    def pads(self, sizes: Sequence[Dim], kernel: Sequence[Dim]) -> dict[str, object]:
+    def pads(self, sizes: Sequence[Dim], kernel: Sequence[Dim]) -> dict[str, Any]:
         """ONNX's attributes for the padding. SAME becomes numbers where they follow from the known sizes."""
         if self.padding == "VALID":
             return {}
@@ -118,7 +118,7 @@ def _convolved(
 
 
 def _same_padded(g: Builder, x: Value, weights: Value, window: Window) -> Value:
-    """x with as many zeros around as SAME asks for: max((ceil(n / stride) - 1) * stride + reach - n, 0), less before."""
+    """x with the zeros around that SAME asks for: max((ceil(n / stride) - 1) * stride + reach - n, 0), fewer before."""
     before: list[Part] = [0] * g.rank(x)
     after: list[Part] = [0] * g.rank(x)
     for at, (axis, stride, dilation) in enumerate(zip(window.axes, window.strides, window.dilations, strict=True)):
@@ -165,12 +165,9 @@ def _transposed(
     if not all(isinstance(width, int) for width in kernel):
         raise UnsupportedError("", "expected a kernel of known size")
     wanted = g.parts(sizes)
-    if len(wanted) == len(layout) - 2:
-        goal = wanted
-    else:
-        goal = [wanted[axis] for axis in window.axes]
+    goal = wanted if len(wanted) == len(layout) - 2 else [wanted[axis] for axis in window.axes]
     given = [g.size(y, axis) for axis in window.axes]
-    attrs: dict[str, object] = {
+    attrs: dict[str, Any] = {
         "group": groups, "strides": window.strides, "dilations": window.dilations, "kernel_shape": list(kernel),
     }  # fmt: skip
     fitted = _fitted(window, kernel, goal, given)
@@ -289,5 +286,3 @@ def _counted(g: Builder, count: Part) -> Value:
         return g.ints(range(count))
     end = g.reshape(g.vector([count]), [])
     return g.op("Range", g.scalar(0, like=INT64), end, g.scalar(1, like=INT64), dims=(None,))
-
-

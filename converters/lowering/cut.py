@@ -12,7 +12,7 @@ from tensorferry.formats.errors import GraphError, listing
 
 from ..dims import Dims
 from ..inference import infer
-from ..ir import Graph, Node, Shape, node_name, split_value, value_name
+from ..ir import Attr, Graph, Node, Shape, node_name, split_value, value_name
 from ..op_registry import op_defs, output_dtypes
 
 PLACEHOLDERS = ("Placeholder", "PlaceholderV2")
@@ -34,7 +34,8 @@ def cut(graph: Graph, inputs: Mapping[str, str] | None, outputs: Sequence[str]) 
     lost = [node.name for node in needed if node.op in PLACEHOLDERS and f"{node.name}:0" not in stand_ins]
     if lost:
         raise GraphError(
-            "the graph", f"expected all placeholders that the outputs need among the inputs, got none of: {listing(lost)}"
+            "the graph",
+            f"expected all placeholders that the outputs need among the inputs, got none of: {listing(lost)}",
         )
     renamed = {value: f"{node.name}:0" for value, node in stand_ins.items()}
     nodes = list(stand_ins.values())
@@ -85,7 +86,7 @@ def _stand_ins(graph: Graph, values: Collection[str], needed: set[str]) -> dict[
         while title in needed or (title != name and title in graph.nodes):
             title += "_"
         found = known.get(value)
-        attrs = {"dtype": output_dtypes(node)[index], "shape": _fixed(found.dims if found else None)}
+        attrs: dict[str, Attr] = {"dtype": output_dtypes(node)[index], "shape": _fixed(found.dims if found else None)}
         made[value] = Node(title, "Placeholder", (), attrs)
     return made
 

@@ -19,7 +19,7 @@ from tensorferry.formats.dtype import INT32, INT64, DType
 from tensorferry.formats.errors import GraphError, UnsupportedError
 from tensorferry.formats.tensor import Tensor
 
-from ..dims import Dim, Dims, broadcast_dims
+from ..dims import Dim, Dims, broadcast_dims, known
 from ..ir import Attr, AttrList, Graph, Node
 from ..values import Value
 from ..views import Reshaped, Transposed, cast
@@ -201,9 +201,10 @@ class Emitter(ABC):
             return value.name
         if value.tensor is not None:
             return self.constant(value.tensor).name
-        if value.entries is None:
+        shape = known(value.dims)
+        if value.entries is None or shape is None:
             raise GraphError(self._scope, "expected a value of the graph under construction, got one without a name")
-        return self.sizes(value.dtype, value.entries, scalar=value.rank == 0).name
+        return self.sizes(value.dtype, value.entries, shape).name
 
     def title(self, tensor: Tensor, name: str) -> None:
         """Says how the Constant of `tensor` is to be called, if one is ever needed."""
@@ -234,8 +235,8 @@ class Emitter(ABC):
         return id(tensor)
 
     @abstractmethod
-    def sizes(self, dtype: DType, entries: tuple[Dim, ...], *, scalar: bool) -> Value:
-        """A vector (or a scalar) of known sizes."""
+    def sizes(self, dtype: DType, entries: tuple[Dim, ...], dims: tuple[int, ...]) -> Value:
+        """A vector of known sizes, or a tensor `dims` of them in order."""
 
     def graph(self, outputs: dict[str, str]) -> Graph:
         """The graph as far as it has come."""

@@ -23,16 +23,33 @@ from typing import Any
 
 from tensorferry.formats.errors import GraphError, UnsupportedError, UsageError, listing
 
-from ..dims import Dim, Dims, merge_dims
-from ..inference import infer
-from ..ir import Graph, Node, Shape, node_name, value_name
+from ..dims import Dims, merge_dims
+from ..inference import InputShapes, infer
+from ..ir import Attr, Graph, Node, Shape, node_name, value_name
 from ..onnx_passes import run_passes
-
 from ..ops import OpNode, OpTable
 from ..values import Value
-from . import array, conv, diagonal, image, joining, linear, math, nn, quantize, reduce, segment, selection
+from . import (
+    array,
+    blocks,
+    boxes,
+    conv,
+    diagonal,
+    image,
+    joining,
+    linear,
+    logic,
+    math,
+    nn,
+    quantize,
+    reduce,
+    scatter,
+    segment,
+    selection,
+)  # fmt: skip
 from .builder import Builder
 from .cut import PLACEHOLDERS, cut
+from .dilations import fuse_dilations
 
 Lowering = Callable[..., Any]
 
@@ -45,7 +62,10 @@ def lowerings() -> OpTable[Lowering]:
     return OpTable.merged("lowering", [family.LOWERINGS for family in FAMILIES])
 
 
-FAMILIES = (array, conv, diagonal, image, joining, linear, math, nn, quantize, reduce, segment, selection)
+FAMILIES = (
+    array, blocks, boxes, conv, diagonal, image, joining, linear, logic, math, nn, quantize, reduce, scatter, segment,
+    selection,
+)  # fmt: skip
 
 
 @cache
@@ -62,13 +82,13 @@ def lower(
     outputs: Sequence[str] | Mapping[str, str],
     *,
     opset: int = 18,
-    input_shapes: Mapping[str, Sequence[Dim] | None] | None = None,
+    input_shapes: InputShapes | None = None,
 ) -> Graph:
     """The ONNX-dialect graph that computes `outputs` of a frozen graph from `inputs`.
 
     Both are values (`x:0`), or a mapping of public names to them; `inputs` None means all placeholders that are needed.
-    `input_shapes` gives shapes to inputs, as numbers, symbols and None, or None for an unknown rank. UnsupportedError lists all that ONNX can't
-    express, GraphError says what the graph lacks.
+    `input_shapes` gives shapes to inputs, as numbers, symbols and None, or None for an unknown rank. UnsupportedError
+    lists all that ONNX can't express, GraphError says what the graph lacks.
     """
     if not OLDEST_OPSET <= opset <= newest_opset():
         raise UsageError(f"opset {opset}", f"expected one of {OLDEST_OPSET} to {newest_opset()}")
@@ -76,6 +96,10 @@ def lower(
     piece, given = cut(graph, None if inputs is None else _named(inputs), list(asked.values()))
     shapes = {given.get(value_name(name), value_name(name)): dims for name, dims in (input_shapes or {}).items()}
     values = infer(piece, shapes)
+    fused = fuse_dilations(piece, values, asked.values())
+    if fused is not piece:
+        piece, _ = cut(fused, given, list(asked.values()))
+        values = infer(piece, shapes)
     order = piece.topological()
     preflight(order, values)
     return _Run(order, values, opset).lower(given, asked)
@@ -101,7 +125,9 @@ def preflight(order: Sequence[Node], values: Mapping[str, Value]) -> None:
             missing.setdefault(f"{node.op} with {listing(unknown)}", []).append(node.name)
     if missing:
         ops = [f"{op} ({len(names)} {_plural(names)}: {listing(names, 3)})" for op, names in sorted(missing.items())]
-        raise UnsupportedError("the graph", f"expected ops that ONNX can express, got {len(ops)} others: {listing(ops, 50)}")
+        raise UnsupportedError(
+            "the graph", f"expected ops that ONNX can express, got {len(ops)} others: {listing(ops, 50)}"
+        )
 
 
 def _plural(names: Sequence[str]) -> str:
@@ -109,7 +135,7 @@ def _plural(names: Sequence[str]) -> str:
 
 
 def _outputs(node: Node, values: Mapping[str, Value]) -> list[Value]:
-    found = []
+    found: list[Value] = []
     while (value := values.get(f"{node.name}:{len(found)}")) is not None:
         found.append(value)
     return found
@@ -148,7 +174,7 @@ class _Run:
 
     def _input(self, node: Node, public: str) -> None:
         value = self.values[f"{node.name}:0"]
-        attrs = {"name": public.encode(), "dtype": value.dtype, "shape": _shape(value.dims)}
+        attrs: dict[str, Attr] = {"name": public.encode(), "dtype": value.dtype, "shape": _shape(value.dims)}
         made = self.builder.emit("Input", [], attrs, [(value.dtype, value.dims)], name=node.name)[0]
         self.builder.provide(made)
         self.env[made.name] = made
@@ -158,7 +184,7 @@ class _Run:
             raise UnsupportedError(value, "expected a value that ONNX can express")
         result = self.env[value]
         name = self.builder.ref(result)
-        attrs = {"name": public.encode(), "dtype": result.dtype, "shape": _shape(result.dims)}
+        attrs: dict[str, Attr] = {"name": public.encode(), "dtype": result.dtype, "shape": _shape(result.dims)}
         title = self.builder.unique(f"{public}/output")
         self.builder.emit("Output", [name], attrs, [], name=title)
         return name
@@ -172,13 +198,13 @@ class _Run:
                     self.builder.title(value.tensor, node.name)
             return
         try:
-            made = self._lowered(node, results)
+            made: Sequence[Value | None] = self._lowered(node, results)
         except UnsupportedError as error:
             self.refused.append(error if error.where else UnsupportedError(node.name, error.problem, hint=error.hint))
             made = [value.with_(name=f"{node.name}:{index}") for index, value in enumerate(results)]
-        for index, value in enumerate(made):
-            if value is not None:
-                self.env[f"{node.name}:{index}"] = value
+        for index, result in enumerate(made):
+            if result is not None:
+                self.env[f"{node.name}:{index}"] = result
 
     def _can_wait(self, value: Value) -> bool:
         """Whether a value is a constant, or sizes that can be read off a shape whenever somebody wants them."""
@@ -188,8 +214,8 @@ class _Run:
         operands = [self._operand(name) for name in node.data_inputs]
         handler = lowerings().find(node)
         self.builder.begin(node.name, results)
-        made = handler(OpNode(node), self.builder, *operands)
-        made = list(made) if isinstance(made, (tuple, list)) else [made]
+        answer = handler(OpNode(node), self.builder, *operands)
+        made: list[Value | None] = list(answer) if isinstance(answer, (tuple, list)) else [answer]
         finished = iter(self.builder.finish([value for value in made if value is not None]))
         bound: list[Value | None] = []
         for value, result in zip(made, results, strict=False):
@@ -224,5 +250,3 @@ def _shape(dims: Dims) -> Shape:
         return Shape()
     names = tuple(dim if isinstance(dim, str) else "" for dim in dims)
     return Shape(tuple(dim if isinstance(dim, int) else -1 for dim in dims), names if any(names) else ())
-
-

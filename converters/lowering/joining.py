@@ -1,4 +1,4 @@
-"""Tensors joined and parted, padded, turned around, and cut into blocks."""
+"""Tensors joined and parted, padded, turned around."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from tensorferry.formats.errors import UnsupportedError
 from ..ops import OpNode, OpTable
 from ..values import Value
 from .builder import TO_END, Builder, Part
-from .layout import channels_first, channels_last
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")
 
@@ -99,18 +98,19 @@ def split_v(node: OpNode, g: Builder, x: Value, sizes: Value, axis: Value) -> Se
     dims = [value.dims for value in g.results]
     if len(dims) == 1:
         return [x]
-    if all(shape is not None and g.can_make((shape[place],)) for shape in dims):
-        parts: list[Part] = [shape[place] for shape in dims]  # type: ignore[index,misc]
+    lengths = [None if shape is None else shape[place] for shape in dims]
+    if g.can_make(lengths):
+        return g.ops("Split", x, Value.of_entries(INT64, lengths), outputs=len(dims), dims=dims, axis=place)
+    parts = g.parts(sizes)
+    if -1 in parts:
+        hole = parts.index(-1)
+        rest = g.plus(*parts[:hole], *parts[hole + 1 :])
+        parts[hole] = g.minus(g.size(x, g.axis(place, g.rank(x))), rest)
+        given = g.vector(parts)
     else:
-        parts = g.parts(sizes)
-        if -1 in parts:
-            hole = parts.index(-1)
-            rest = g.plus(*parts[:hole], *parts[hole + 1 :])
-            parts[hole] = g.minus(g.size(x, g.axis(place, g.rank(x))), rest)
-        elif any(isinstance(part, Value) for part in parts):
-            parts = [_rest_for_negative(g, x, place, parts)]  # type: ignore[list-item]
-    lengths = parts[0] if len(parts) == 1 and isinstance(parts[0], Value) else g.vector(parts)
-    return g.ops("Split", x, lengths, outputs=len(dims), dims=dims, axis=place)
+        computed = any(isinstance(part, Value) for part in parts)
+        given = _rest_for_negative(g, x, place, parts) if computed else g.vector(parts)
+    return g.ops("Split", x, given, outputs=len(dims), dims=dims, axis=place)
 
 
 def _rest_for_negative(g: Builder, x: Value, axis: int, parts: Sequence[Part]) -> Value:
@@ -227,100 +227,3 @@ def reverse_sequence(node: OpNode, g: Builder, x: Value, lengths: Value) -> Valu
     order = [batch, time, *(axis for axis in range(rank) if axis not in (batch, time))]
     turned = g.op("ReverseSequence", g.transpose(x, order), long, batch_axis=0, time_axis=1)
     return g.transpose(turned, [order.index(axis) for axis in range(rank)])
-
-
-@LOWERINGS.op("SpaceToDepth", attrs={"block_size", "data_format"})
-def space_to_depth(node: OpNode, g: Builder, x: Value) -> Value:
-    """Blocks of the picture side by side in depth, block row first."""
-    layout = _picture(node)
-    y = g.op("SpaceToDepth", channels_first(g, x, layout), blocksize=node.integer("block_size"), dims=(None,) * 4)
-    return channels_last(g, y, layout)
-
-
-@LOWERINGS.op("DepthToSpace", attrs={"block_size", "data_format"})
-def depth_to_space(node: OpNode, g: Builder, x: Value) -> Value:
-    """The inverse."""
-    layout = _picture(node)
-    y = g.op(
-        "DepthToSpace", channels_first(g, x, layout), blocksize=node.integer("block_size"), mode="DCR", dims=(None,) * 4
-    )
-    return channels_last(g, y, layout)
-
-
-def _picture(node: OpNode) -> str:
-    layout = node.text("data_format")
-    if layout not in ("NHWC", "NCHW"):
-        raise UnsupportedError("", f"expected NHWC or NCHW, got {layout}")
-    return layout
-
-
-@LOWERINGS.op("SpaceToBatchND")
-def space_to_batch_nd(node: OpNode, g: Builder, x: Value, block: Value, paddings: Value) -> Value:
-    """x [N, spatial..., rest...]: padded, then every block'th place is a picture of its own."""
-    return _to_batch(g, x, _block(g, block), g.parts(_flat(g, paddings)))
-
-
-@LOWERINGS.op("SpaceToBatch", attrs={"block_size"})
-def space_to_batch(node: OpNode, g: Builder, x: Value, paddings: Value) -> Value:
-    """The same for height and width."""
-    return _to_batch(g, x, [node.integer("block_size")] * 2, g.parts(_flat(g, paddings)))
-
-
-def _flat(g: Builder, paddings: Value) -> Value:
-    """paddings [n, 2] as a vector of int64."""
-    entries = paddings.known_entries()
-    if entries is not None and None not in entries:
-        return Value.of_entries(INT64, entries)
-    count = paddings.size
-    if not isinstance(count, int):
-        raise UnsupportedError("", "expected paddings of known size")
-    return g.reshape(g.int64(paddings), [count])
-
-
-def _block(g: Builder, block: Value) -> list[Part]:
-    return g.parts(block)
-
-
-def _to_batch(g: Builder, x: Value, block: Sequence[Part], around: Sequence[Part]) -> Value:
-    count, rank = len(block), g.rank(x)
-    if any(part != 0 for part in around):
-        rest: list[Part] = [0] * (rank - 1 - count)
-        x = g.pad(x, [0, *around[::2], *rest], [0, *around[1::2], *rest])
-    batch, *spatial = (g.size(x, axis) for axis in range(1 + count))
-    tail = [g.size(x, axis) for axis in range(1 + count, rank)]
-    small = [g.floor_div(size, step) for size, step in zip(spatial, block, strict=True)]
-    parted = [batch, *(part for pair in zip(small, block, strict=True) for part in pair), *tail]
-    x = g.reshape(x, parted)
-    order = [*range(2, 2 * count + 1, 2), 0, *range(1, 2 * count, 2), *range(2 * count + 1, rank + count)]
-    x = g.transpose(x, order)
-    return g.reshape(x, [g.times(batch, *block), *small, *tail])
-
-
-@LOWERINGS.op("BatchToSpaceND")
-def batch_to_space_nd(node: OpNode, g: Builder, x: Value, block: Value, crops: Value) -> Value:
-    """The inverse, cropped instead of padded."""
-    return _to_space(g, x, _block(g, block), g.parts(_flat(g, crops)))
-
-
-@LOWERINGS.op("BatchToSpace", attrs={"block_size"})
-def batch_to_space(node: OpNode, g: Builder, x: Value, crops: Value) -> Value:
-    """The same for height and width."""
-    return _to_space(g, x, [node.integer("block_size")] * 2, g.parts(_flat(g, crops)))
-
-
-def _to_space(g: Builder, x: Value, block: Sequence[Part], around: Sequence[Part]) -> Value:
-    count, rank = len(block), g.rank(x)
-    spatial = [g.size(x, axis) for axis in range(1, 1 + count)]
-    tail = [g.size(x, axis) for axis in range(1 + count, rank)]
-    batch = g.floor_div(g.size(x, 0), g.times(*block))
-    x = g.reshape(x, [*block, batch, *spatial, *tail])
-    order = [count]
-    for axis in range(count):
-        order += [count + 1 + axis, axis]
-    x = g.transpose(x, [*order, *range(2 * count + 1, rank + count)])
-    large = [g.times(size, step) for size, step in zip(spatial, block, strict=True)]
-    x = g.reshape(x, [batch, *large, *tail])
-    if all(part == 0 for part in around):
-        return x
-    ends = [g.minus(size, crop) for size, crop in zip(large, around[1::2], strict=True)]
-    return g.slice(x, list(around[::2]), ends, range(1, 1 + count))

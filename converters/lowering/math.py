@@ -1,12 +1,12 @@
-"""Element by element: arithmetic, comparisons, logic, bits, activations."""
+"""Element by element: arithmetic and activations."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from tensorferry.formats.dtype import BFLOAT16, BOOL, DTYPES, FLOAT16, STRING_TYPE, DType
+from tensorferry.formats.dtype import BFLOAT16, FLOAT16, STRING_TYPE
 from tensorferry.formats.errors import UnsupportedError
 
 from ..ops import OpNode, OpTable
@@ -100,6 +100,10 @@ def expm1(node: OpNode, g: Builder, x: Value) -> Value:
 @LOWERINGS.op("Log1p")
 def log1p(node: OpNode, g: Builder, x: Value) -> Value:
     """log(1 + x), as 2 * atanh(x / (2 + x)) near zero, where 1 + x would lose its digits."""
+    return _log1p(g, x)
+
+
+def _log1p(g: Builder, x: Value) -> Value:
     near = g.op("Atanh", g.op("Div", x, g.op("Add", x, g.scalar(2, like=x))))
     far = g.op("Log", g.op("Add", x, g.scalar(1, like=x)))
     small = g.op("Less", g.op("Abs", x), g.scalar(0.5, like=x))
@@ -112,40 +116,9 @@ def is_finite(node: OpNode, g: Builder, x: Value) -> Value:
     return g.op("Less", g.op("Abs", x), g.scalar(math.inf, like=x))
 
 
-@LOWERINGS.op("Equal", attrs={"incompatible_shape_error"})
-def equal(node: OpNode, g: Builder, x: Value, y: Value) -> Value:
-    """x == y. Shapes that can't broadcast are an error, or mean that all is unequal."""
-    if _never_broadcast(node, x, y):
-        return g.scalar(False, like=BOOL)
-    return g.op("Equal", x, y)
-
-
-@LOWERINGS.op("NotEqual", attrs={"incompatible_shape_error"})
-def not_equal(node: OpNode, g: Builder, x: Value, y: Value) -> Value:
-    """x != y."""
-    if _never_broadcast(node, x, y):
-        return g.scalar(True, like=BOOL)
-    if x.dtype == BOOL:
-        return g.op("Xor", x, y)
-    return g.op("Not", g.op("Equal", x, y))
-
-
-def _never_broadcast(node: OpNode, x: Value, y: Value) -> bool:
-    if node.flag("incompatible_shape_error") or x.dims is None or y.dims is None:
-        return False
-    pairs = zip(reversed(x.dims), reversed(y.dims), strict=False)
-    return any(isinstance(a, int) and isinstance(b, int) and a != b and 1 not in (a, b) for a, b in pairs)
-
-
-@LOWERINGS.op("ApproximateEqual", attrs={"tolerance"})
-def approximate_equal(node: OpNode, g: Builder, x: Value, y: Value) -> Value:
-    """|x - y| < tolerance."""
-    return g.op("Less", g.op("Abs", g.op("Sub", x, y)), g.scalar(node.real("tolerance"), like=x))
-
-
 @LOWERINGS.op("FloorDiv")
 def floor_div(node: OpNode, g: Builder, x: Value, y: Value) -> Value:
-    """x / y rounded down; ONNX rounds integers to zero, so what Mod (of the divisor's sign) leaves is taken off first."""
+    """x / y rounded down; ONNX rounds integers to zero, so what Mod (with y's sign) leaves is taken off first."""
     if not x.dtype.is_integer:
         return g.op("Floor", g.op("Div", x, y))
     if x.dtype.kind == "unsigned":
@@ -196,7 +169,7 @@ def xlogy(node: OpNode, g: Builder, x: Value, y: Value) -> Value:
 @LOWERINGS.op("Xlog1py")
 def xlog1py(node: OpNode, g: Builder, x: Value, y: Value) -> Value:
     """x * log(1 + y), and 0 where x is 0."""
-    return _unless_zero(g, x, g.op("Mul", x, log1p(node, g, y)))
+    return _unless_zero(g, x, g.op("Mul", x, _log1p(g, y)))
 
 
 def _unless_zero(g: Builder, test: Value, value: Value) -> Value:
@@ -218,6 +191,10 @@ def atan2(node: OpNode, g: Builder, y: Value, x: Value) -> Value:
 @LOWERINGS.op("AddN")
 def add_n(node: OpNode, g: Builder, *inputs: Value) -> Value:
     """The sum of all inputs."""
+    return _sum(g, inputs)
+
+
+def _sum(g: Builder, inputs: Sequence[Value]) -> Value:
     if len(inputs) == 1:
         return inputs[0]
     if len(inputs) > 2 and inputs[0].dtype.is_floating:
@@ -231,7 +208,7 @@ def add_n(node: OpNode, g: Builder, *inputs: Value) -> Value:
 @LOWERINGS.op("AccumulateNV2", attrs={"shape"})
 def accumulate(node: OpNode, g: Builder, *inputs: Value) -> Value:
     """AddN; the shape attribute says what the inputs' shapes say."""
-    return add_n(node, g, *inputs)
+    return _sum(g, inputs)
 
 
 @LOWERINGS.op("ClipByValue")
@@ -255,55 +232,6 @@ def cast(node: OpNode, g: Builder, x: Value) -> Value:
     if node.flag("Truncate") and target in (FLOAT16, BFLOAT16):
         raise UnsupportedError("", f"ONNX rounds casts to {target}, got a cast that truncates")
     return g.cast(x, target)
-
-
-@LOWERINGS.op("SelectV2")
-def select_v2(node: OpNode, g: Builder, condition: Value, x: Value, y: Value) -> Value:
-    """x where the condition holds, else y; all broadcast."""
-    return g.select(condition, x, y)
-
-
-@LOWERINGS.op("Select")
-def select(node: OpNode, g: Builder, condition: Value, x: Value, y: Value) -> Value:
-    """The same without broadcasting, but a condition vector chooses whole rows."""
-    if condition.rank == 1 and x.rank != 1 and y.rank != 1:
-        rank = g.rank(x if x.dims is not None else y, "choice")
-        condition = g.unsqueeze(condition, range(1, rank))
-    elif condition.dims is None and not (x.dims is not None and len(x.dims) <= 1):
-        raise UnsupportedError("", "expected a condition of known rank", hint="give the inputs' shapes")
-    return g.select(condition, x, y)
-
-
-def _unsigned(dtype: DType) -> DType:
-    return DTYPES[f"uint{dtype.bits}"]
-
-
-@LOWERINGS.op("LeftShift")
-def left_shift(node: OpNode, g: Builder, x: Value, y: Value) -> Value:
-    """x * 2 ** y; ONNX shifts unsigned integers only, whose bits come out the same."""
-    kind = _unsigned(x.dtype)
-    shifted = g.op("BitShift", g.cast(x, kind), g.cast(_places(g, y), kind), direction="LEFT")
-    return g.cast(shifted, x.dtype)
-
-
-def _places(g: Builder, y: Value) -> Value:
-    """How far to shift: TensorFlow stays within the width of the type."""
-    if y.integer() is not None and 0 <= (y.integer() or 0) < y.dtype.bits:
-        return y
-    return g.op("Clip", y, g.scalar(0, like=y), g.scalar(y.dtype.bits - 1, like=y))
-
-
-@LOWERINGS.op("RightShift")
-def right_shift(node: OpNode, g: Builder, x: Value, y: Value) -> Value:
-    """x / 2 ** y rounded down: of a negative x the complement is shifted, whose bits are those that have to come out."""
-    if x.dtype.kind == "unsigned":
-        return g.op("BitShift", x, _places(g, y), direction="RIGHT")
-    kind = _unsigned(x.dtype)
-    below = g.op("Less", x, g.scalar(0, like=x))
-    minus_one = g.scalar(-1, like=x)
-    complement = g.select(below, g.op("Sub", minus_one, x), x)
-    shifted = g.cast(g.op("BitShift", g.cast(complement, kind), g.cast(_places(g, y), kind), direction="RIGHT"), x.dtype)
-    return g.select(below, g.op("Sub", minus_one, shifted), shifted)
 
 
 @LOWERINGS.op("BiasAdd", attrs={"data_format"})

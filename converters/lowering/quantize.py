@@ -77,16 +77,12 @@ def quantize_and_dequantize_v2(node: OpNode, g: Builder, x: Value, low: Value, h
 
 
 @LOWERINGS.op("QuantizeAndDequantizeV3", attrs=_ATTRS)
-def quantize_and_dequantize_v3(
-    node: OpNode, g: Builder, x: Value, low: Value, high: Value, bits: Value
-) -> Value:
+def quantize_and_dequantize_v3(node: OpNode, g: Builder, x: Value, low: Value, high: Value, bits: Value) -> Value:
     """The same with the number of bits as an input."""
     return _round_trip(node, g, x, low, high, g.numbers(bits, "bits")[0], "HALF_TO_EVEN")
 
 
-def _round_trip(
-    node: OpNode, g: Builder, x: Value, low: Value, high: Value, bits: int, round_mode: str
-) -> Value:
+def _round_trip(node: OpNode, g: Builder, x: Value, low: Value, high: Value, bits: int, round_mode: str) -> Value:
     signed, axis = node.flag("signed_input"), node.integer("axis")
     least = -(1 << (bits - 1)) + node.flag("narrow_range") if signed else 0
     largest = (1 << (bits - 1)) - 1 if signed else (1 << bits) - 1

@@ -25,10 +25,7 @@ def _neutral(kind: str, dtype: DType) -> Any:
     """What a reduction begins with."""
     if kind in ("add", "mul"):
         return 0 if kind == "add" else 1
-    if dtype.is_floating:
-        limits = np.finfo(np.dtype(dtype.storage))
-    else:
-        limits = np.iinfo(dtype.numpy())  # type: ignore[assignment]
+    limits: Any = np.finfo(dtype.numpy()) if dtype.is_floating else np.iinfo(dtype.numpy())
     return limits.min if kind == "max" else limits.max
 
 
@@ -38,7 +35,9 @@ def _collected(g: Builder, kind: str, data: Value, ids: Value, rows: Part, *, st
         raise UnsupportedError("", f"opset {g.opset} can't scatter with {kind}", hint="choose opset 18")
     rest = [g.size(data, axis) for axis in range(1, g.rank(data))]
     shape = g.vector([g.plus(rows, 1), *rest])
-    base = filled(g, _neutral(kind, data.dtype) if start is None else start, data, shape, (None, *(data.dims or ())[1:]))
+    base = filled(
+        g, _neutral(kind, data.dtype) if start is None else start, data, shape, (None, *(data.dims or ())[1:])
+    )
     places = g.select(g.op("Less", ids, g.scalar(0, like=INT64)), g.vector([rows]), ids)
     made = g.op("ScatterND", base, g.unsqueeze(places, [1]), data, reduction=kind)
     return g.slice(made, [0], [rows], [0])
@@ -108,9 +107,7 @@ def sparse_segment(node: OpNode, g: Builder, data: Value, indices: Value, ids: V
     "SparseSegmentSumWithNumSegments", "SparseSegmentMeanWithNumSegments", "SparseSegmentSqrtNWithNumSegments",
     attrs={"sparse_gradient"},
 )  # fmt: skip
-def sparse_segment_with_count(
-    node: OpNode, g: Builder, data: Value, indices: Value, ids: Value, count: Value
-) -> Value:
+def sparse_segment_with_count(node: OpNode, g: Builder, data: Value, indices: Value, ids: Value, count: Value) -> Value:
     """The same with the number of segments given."""
     kind = node.op.removeprefix("SparseSegment").removesuffix("WithNumSegments")
     return _by_segment(g, kind, g.gather(data, indices, 0), g.cast(ids, INT64), g.part(count))
@@ -182,4 +179,3 @@ def _binned(g: Builder, places: Value, bins: Part, weights: Value, *, binary: bo
     safe = g.select(inside, places, g.ints([-1]))
     counts = _collected(g, "add", amounts, safe, bins)
     return g.op("Min", counts, g.scalar(1, like=counts)) if binary else counts
-

@@ -1,4 +1,4 @@
-"""Elements picked out of tensors or put into them: slices, gathers, scatters, sorting, running sums."""
+"""Elements picked out of tensors: slices, gathers, sorting, running sums."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tensorferry.formats.dtype import BOOL, INT32, INT64
-from tensorferry.formats.errors import UnsupportedError
 
-from ..inference.selection import spec_actions, spec_dims
+from ..inference.selection import spec_actions
 from ..ops import OpNode, OpTable
 from ..values import Value
-from .array import filled
 from .builder import TO_END, Builder, Part
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")
@@ -44,9 +42,7 @@ def _computed_slice(g: Builder, x: Value, begin: Value, size: Value) -> Value:
     return g.op("Slice", x, start, end, dims=g.results[0].dims)
 
 
-@LOWERINGS.op(
-    "StridedSlice", attrs={"begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"}
-)
+@LOWERINGS.op("StridedSlice", attrs={"begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"})
 def strided_slice(node: OpNode, g: Builder, x: Value, begin: Value, end: Value, strides: Value) -> Value:
     """Python's x[begin:end:stride, index, newaxis, ...]: a slice, then dimensions taken away and put in."""
     spec = _Spec(node, g, x, begin, end, strides)
@@ -75,11 +71,12 @@ class _Spec:
                 self.new.append(place)
                 place += 1
             elif action == "ellipsis":
-                if not {"slice", "shrink", "new"} & set(actions[i:]):
+                behind = actions[i + 1 :]
+                if not behind:
                     break
-                spread = g.rank(x) - spec_dims(node, len(steps))
-                axis += spread
-                place += spread
+                # From here on places are counted from the end, which needs no rank.
+                axis = -sum(action != "new" for action in behind)
+                place = -sum(action != "shrink" for action in behind)
             elif action == "shrink":
                 self._index(g, axis, starts[i])
                 axis += 1
@@ -110,7 +107,7 @@ class _Spec:
             self._add(axis, start, stop, step)
         elif step > 0:
             first, last = (0 if start is None else start), (TO_END if stop is None else stop)
-            whole = x.dims is not None and axis < len(x.dims) and x.dims[axis] == last
+            whole = x.dims is not None and -len(x.dims) <= axis < len(x.dims) and x.dims[axis] == last
             if step != 1 or first != 0 or not (last == TO_END or whole):
                 self._add(axis, first, last, step)
         else:
@@ -172,87 +169,9 @@ def gather(node: OpNode, g: Builder, x: Value, indices: Value) -> Value:
     return g.gather(x, indices, 0).with_(dims=g.results[0].dims)
 
 
-@LOWERINGS.op("GatherNd", attrs={"bad_indices_policy"})
-def gather_nd(node: OpNode, g: Builder, x: Value, indices: Value) -> Value:
-    """Positions by the last dimension of `indices`."""
-    _check_policy(node)
-    if indices.dims is not None and indices.dims[-1:] == (0,):
-        raise UnsupportedError("", "expected indices of one number at least")
-    return g.op("GatherND", x, g.cast(indices, INT64), dims=g.results[0].dims)
-
-
-def _check_policy(node: OpNode) -> None:
-    policy = node.text("bad_indices_policy") if node.has("bad_indices_policy") else ""
-    if policy not in ("", "DEFAULT", "ERROR"):
-        raise UnsupportedError("", f"ONNX stops at bad indices, got the policy {policy}")
-
-
-@LOWERINGS.op("ScatterNd", attrs={"bad_indices_policy"})
-def scatter_nd(node: OpNode, g: Builder, indices: Value, updates: Value, shape: Value) -> Value:
-    """Updates added up at their positions in a tensor of zeros."""
-    _check_policy(node)
-    zeros = filled(g, 0, updates, g.int64(shape), g.results[0].dims)
-    return _scattered(g, zeros, indices, updates, "add")
-
-
-@LOWERINGS.op("TensorScatterUpdate", attrs={"bad_indices_policy"})
-def tensor_scatter_update(node: OpNode, g: Builder, x: Value, indices: Value, updates: Value) -> Value:
-    """x with updates at their positions."""
-    _check_policy(node)
-    return _scattered(g, x, indices, updates, None)
-
-
-@LOWERINGS.op("TensorScatterAdd", attrs={"bad_indices_policy"})
-def tensor_scatter_add(node: OpNode, g: Builder, x: Value, indices: Value, updates: Value) -> Value:
-    """x with updates added."""
-    _check_policy(node)
-    return _scattered(g, x, indices, updates, "add")
-
-
-@LOWERINGS.op("TensorScatterSub", attrs={"bad_indices_policy"})
-def tensor_scatter_sub(node: OpNode, g: Builder, x: Value, indices: Value, updates: Value) -> Value:
-    """x with updates taken off."""
-    _check_policy(node)
-    return _scattered(g, x, indices, g.op("Neg", updates), "add")
-
-
-@LOWERINGS.op("TensorScatterMax", attrs={"bad_indices_policy"})
-def tensor_scatter_max(node: OpNode, g: Builder, x: Value, indices: Value, updates: Value) -> Value:
-    """The larger of x and the updates."""
-    _check_policy(node)
-    return _scattered(g, x, indices, updates, "max")
-
-
-@LOWERINGS.op("TensorScatterMin", attrs={"bad_indices_policy"})
-def tensor_scatter_min(node: OpNode, g: Builder, x: Value, indices: Value, updates: Value) -> Value:
-    """The smaller of x and the updates."""
-    _check_policy(node)
-    return _scattered(g, x, indices, updates, "min")
-
-
-def _scattered(g: Builder, x: Value, indices: Value, updates: Value, reduction: str | None) -> Value:
-    if g.opset < (18 if reduction in ("max", "min") else 16) and reduction:
-        raise UnsupportedError("", f"opset {g.opset} can't scatter with {reduction}", hint="choose opset 18")
-    return g.op("ScatterND", x, g.cast(indices, INT64), updates, reduction=reduction)
-
-
-@LOWERINGS.op("SparseToDense", attrs={"validate_indices"})
-def sparse_to_dense(node: OpNode, g: Builder, indices: Value, shape: Value, values: Value, default: Value) -> Value:
-    """Values at indices [n, rank] (or [n], or []) in a tensor of a default."""
-    rank = g.rank(indices, "indices")
-    places = g.cast(indices, INT64)
-    if rank < 2:
-        places = g.reshape(places, [-1, 1], (None, 1))
-    dims = g.results[0].dims
-    base = g.op("Expand", default, g.int64(shape), dims=dims)
-    if values.rank == 0:
-        values = g.op("Expand", values, g.slice(g.shape(places), [0], [1], [0]), dims=(None,))
-    return g.op("ScatterND", base, places, values)
-
-
 @LOWERINGS.op("OneHot", attrs={"axis"})
 def one_hot(node: OpNode, g: Builder, indices: Value, depth: Value, on: Value, off: Value) -> Value:
-    """`on` at the index along a new dimension, else `off`. ONNX counts negative indices from the end: here they are off."""
+    """`on` at the index along a new dimension, else `off`. (ONNX's OneHot counts negative indices from the end.)"""
     dims = g.results[0].dims
     index = indices if indices.dtype in (INT32, INT64) else g.cast(indices, INT64)
     axis = node.integer("axis")
@@ -273,7 +192,9 @@ def one_hot(node: OpNode, g: Builder, indices: Value, depth: Value, on: Value, o
 def top_k_v2(node: OpNode, g: Builder, x: Value, k: Value) -> Sequence[Value]:
     """The k largest along the last dimension, and where they are."""
     dims = g.results[0].dims
-    values, indices = g.ops("TopK", x, g.vector([g.part(k)]), outputs=2, dims=[dims, dims], axis=-1, largest=1, sorted=1)
+    values, indices = g.ops(
+        "TopK", x, g.vector([g.part(k)]), outputs=2, dims=[dims, dims], axis=-1, largest=1, sorted=1
+    )
     return values, g.cast(indices, g.results[1].dtype)
 
 

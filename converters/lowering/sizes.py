@@ -46,22 +46,20 @@ class SizeEmitter(Emitter):
                         return False
         return True
 
-    def sizes(self, dtype: DType, entries: tuple[Dim, ...], *, scalar: bool) -> Value:
-        """A vector (or a scalar) of known sizes."""
-        key = (dtype.name, entries, scalar)
+    def sizes(self, dtype: DType, entries: tuple[Dim, ...], dims: tuple[int, ...]) -> Value:
+        """A vector of known sizes, or a tensor `dims` of them in order."""
+        key = (dtype.name, entries, dims)
         if key in self._shared:
             return self._shared[key]
         if all(isinstance(entry, int) for entry in entries):
-            value = self.constant(_integers(dtype, entries, scalar))
+            value = self.constant(_integers(dtype, entries, dims))
         elif dtype != INT64:
-            value = self._lasting(
-                "Cast", [self.sizes(INT64, entries, scalar=scalar)], dtype, scalar, len(entries), to=dtype
-            )
-        elif scalar:
-            first = self.constant(_integers(INT64, (0,), False))
-            value = self._lasting("Squeeze", [self.sizes(INT64, entries, scalar=False), first], INT64, True, 1)
-        else:
+            value = self._lasting("Cast", [self.sizes(INT64, entries, dims)], dtype, dims, to=dtype)
+        elif len(dims) == 1:
             value = self._vector(entries)
+        else:
+            shape = self.constant(_integers(INT64, dims, (len(dims),)))
+            value = self._lasting("Reshape", [self.sizes(INT64, entries, (len(entries),)), shape], INT64, dims)
         self._shared[key] = value
         return value
 
@@ -70,17 +68,18 @@ class SizeEmitter(Emitter):
         at = 0
         while at < len(entries):
             count = self._run(entries, at)
-            piece = entries[at : at + count]
-            if isinstance(piece[0], int):
-                pieces.append(self.constant(_integers(INT64, piece, False)))
-            elif piece[0] in self._providers:
-                pieces.append(self._read(self._providers[piece[0]], count))  # type: ignore[index]
+            first = entries[at]
+            if not isinstance(first, str):
+                piece = entries[at : at + count]
+                pieces.append(self.constant(_integers(INT64, piece, (count,))))
+            elif first in self._providers:
+                pieces.append(self._read(self._providers[first], count))
             else:
-                pieces.append(self._polynomial(piece[0]))  # type: ignore[arg-type]
+                pieces.append(self._polynomial(first))
             at += count
         if len(pieces) == 1:
             return pieces[0]
-        return self._lasting("Concat", pieces, INT64, False, len(entries), axis=0)
+        return self._lasting("Concat", pieces, INT64, (len(entries),), axis=0)
 
     def _run(self, entries: tuple[Dim, ...], start: int) -> int:
         """How many entries from `start` on come from one place: numbers, or neighbouring sizes of one value."""
@@ -125,8 +124,8 @@ class SizeEmitter(Emitter):
             return self._shared[key]
         parts = quotient(dim)
         if parts is not None:
-            below = self.constant(_integers(INT64, (parts[1],), False))
-            value = self._lasting("Div", [self._vector((parts[0],)), below], INT64, False, 1)
+            below = self.constant(_integers(INT64, (parts[1],), (1,)))
+            value = self._lasting("Div", [self._vector((parts[0],)), below], INT64, (1,))
         else:
             value = self._sum(dim)
         self._shared[key] = value
@@ -137,20 +136,17 @@ class SizeEmitter(Emitter):
         for names, coefficient in terms(dim):
             factors = [self._vector((name,)) for name in names]
             if coefficient != 1 or not factors:
-                factors.append(self.constant(_integers(INT64, (coefficient,), False)))
+                factors.append(self.constant(_integers(INT64, (coefficient,), (1,))))
             term = factors[0]
             for factor in factors[1:]:
-                term = self._lasting("Mul", [term, factor], INT64, False, 1)
-            total = term if total is None else self._lasting("Add", [total, term], INT64, False, 1)
+                term = self._lasting("Mul", [term, factor], INT64, (1,))
+            total = term if total is None else self._lasting("Add", [total, term], INT64, (1,))
         assert total is not None
         return total
 
-    def _lasting(
-        self, op: str, inputs: Sequence[Value], dtype: DType, scalar: bool, count: int, **attrs: Attr
-    ) -> Value:
-        """A node that outlives the scope, of a vector or scalar."""
+    def _lasting(self, op: str, inputs: Sequence[Value], dtype: DType, dims: Dims, **attrs: Attr) -> Value:
+        """A node that outlives the scope."""
         name = self.unique(self._under("shape"))
-        dims: Dims = () if scalar else (count,)
         return self.emit(op, [value.name for value in inputs], attrs, [(dtype, dims)], name=name)[0]
 
     def _lasting_named(self, source: str, op: str, inputs: Sequence[str], count: int, attrs: dict[str, Attr]) -> Value:
@@ -158,8 +154,7 @@ class SizeEmitter(Emitter):
         return self.emit(op, inputs, attrs, [(INT64, (count,))], name=name)[0]
 
 
-def _integers(dtype: DType, entries: Sequence[Dim], scalar: bool) -> Tensor:
+def _integers(dtype: DType, entries: Sequence[Dim], dims: tuple[int, ...]) -> Tensor:
     import numpy as np
 
-    array = np.array(entries, dtype.numpy())
-    return ArrayTensor(array.reshape(()) if scalar else array, dtype)
+    return ArrayTensor(np.array(entries, dtype.numpy()).reshape(dims), dtype)

@@ -1,10 +1,10 @@
 """Passes over ONNX-dialect graphs: each takes a graph and returns one.
 
-    layout       transposes that meet, cancel or vanish in constants (layout_rules: op by op)
-    conv_bias    Conv and the bias after it are one Conv
-    batch_norm   batch normalisation goes into the convolution before it
-    gemm         MatMul and the bias after it are one Gemm
-    unused       nodes that no result needs
+layout       transposes that meet, cancel or vanish in constants (layout_rules: op by op)
+conv_bias    Conv and the bias after it are one Conv
+batch_norm   batch normalisation goes into the convolution before it
+gemm         MatMul and the bias after it are one Gemm
+unused       nodes that no result needs
 """
 
 from __future__ import annotations

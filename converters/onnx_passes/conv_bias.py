@@ -1,6 +1,6 @@
 """A constant that is added to the channels of a convolution becomes the convolution's bias.
 
-    Add(Conv(x, w), b [.., M, 1, ...])  =  Conv(x, w, b [M])
+Add(Conv(x, w), b [.., M, 1, ...])  =  Conv(x, w, b [M])
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ def _channels(editor: Editor, conv: Node) -> int | None:
     if weights is None:
         return None
     groups = conv.attrs.get("group", 1)
-    return weights.shape[0] if conv.op == "Conv" else weights.shape[1] * int(groups)  # type: ignore[call-overload, no-any-return]
+    assert isinstance(groups, int)
+    return weights.shape[0] if conv.op == "Conv" else weights.shape[1] * groups
 
 
 def _is_per_channel(editor: Editor, conv: Node, bias: Tensor, channels: int) -> bool:

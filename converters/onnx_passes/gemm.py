@@ -1,6 +1,6 @@
 """A matrix product with constant weights and the bias after it are one Gemm.
 
-    Add(MatMul(a [m, k], w [k, n]), b [n])  =  Gemm(a, w, b)
+Add(MatMul(a [m, k], w [k, n]), b [n])  =  Gemm(a, w, b)
 """
 
 from __future__ import annotations

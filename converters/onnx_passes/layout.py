@@ -6,7 +6,9 @@ its axes translated (`layout_rules`), and its result is a view in turn; a Transp
 base itself where the two cancel. Only what needs the elements in their order (a Reshape, a convolution, an output)
 makes the view real, once. So the nodes are visited once each.
 
-    x -> T -> Conv -> T' -> Add b -> Relu -> T -> Conv -> T'      becomes      x -> T -> Conv -> Add b' -> Relu -> Conv -> T'
+    x -> T -> Conv -> T' -> Add b -> Relu -> T -> Conv -> T'
+    becomes
+    x -> T -> Conv -> Add b' -> Relu -> Conv -> T'
 
 The rule:  Transpose(f(x), p) = f(Transpose(x, p))  for every f that works element by element.
 
@@ -108,10 +110,12 @@ class Layout:
         view = self.view(value)
         if view.perm is None:
             return view.base
-        key = (view.base, view.perm)
-        if key not in self._made:
-            self._made[key] = self._realised(value, view.base, view.perm)
-        return self._made[key]
+        return self._realised_once(value, view.base, view.perm)
+
+    def _realised_once(self, value: str, base: str, perm: tuple[int, ...]) -> str:
+        if (base, perm) not in self._made:
+            self._made[base, perm] = self._realised(value, base, perm)
+        return self._made[base, perm]
 
     def _realised(self, value: str, base: str, perm: tuple[int, ...]) -> str:
         tensor = self.constant(base)
@@ -134,16 +138,17 @@ class Layout:
         return self.add(Node(self.fresh(f"{title}/Reshape"), "Reshape", (base, shape)), dims)
 
     def aligned(self, value: str, perm: tuple[int, ...]) -> str | None:
-        """A value, broadcast to `len(perm)` dimensions, so that it is a view with `perm`; None where that costs a Transpose."""
+        """What a value, broadcast to `len(perm)` dimensions, is a view of with `perm`; None if it takes a Transpose."""
         view = self.view(value)
         if view.perm == perm:
             return view.base
         dims = self.dims.get(view.base)
-        if view.perm is not None or dims is None or len(dims) > len(perm):
-            return None
+        inverse = tuple(perm.index(axis) for axis in range(len(perm)))
+        made = self._made.get((view.base, inverse if view.perm is None else compose(view.perm, inverse)))
+        if made is not None or view.perm is not None or dims is None or len(dims) > len(perm):
+            return made
         if not dims:
             return view.base
-        inverse = tuple(perm.index(axis) for axis in range(len(perm)))
         wide = (1,) * (len(perm) - len(dims)) + dims
         tensor = self.constant(view.base)
         if tensor is not None:
@@ -153,17 +158,41 @@ class Layout:
             return None
         key = ("aligned", view.base, perm)
         if key not in self._made:
-            made = self.reshape(view.base, tuple(wide[axis] for axis in inverse), value.rpartition(":")[0])
-            if made is None:
+            reshape = self.reshape(view.base, tuple(wide[axis] for axis in inverse), value.rpartition(":")[0])
+            if reshape is None:
                 return None
-            self._made[key] = made
+            self._made[key] = reshape
         return self._made[key]
+
+    def aligned_all(self, values: Sequence[str]) -> tuple[list[str], tuple[int, ...]] | None:
+        """All values as views with one perm, which is the first that one of them has.
+
+        Those that are none yet are transposed, if they are fewer than those that would have to be otherwise.
+        """
+        perm = next(perm for value in values if (perm := self.view(value).perm) is not None)
+        found = [self.aligned(value, perm) if value else "" for value in values]
+        lacking = [value for value, base in zip(values, found, strict=True) if base is None]
+        if lacking:
+            views = {value for value in values if value and self.view(value).perm is not None}
+            if len(set(lacking)) >= len(views - set(lacking)) or not all(self._is_plain(v, len(perm)) for v in lacking):
+                return None
+            inverse = tuple(perm.index(axis) for axis in range(len(perm)))
+            found = [
+                self._realised_once(value, self.view(value).base, inverse) if base is None else base
+                for value, base in zip(values, found, strict=True)
+            ]
+        return [base for base in found if base is not None], perm
+
+    def _is_plain(self, value: str, rank: int) -> bool:
+        view = self.view(value)
+        dims = self.dims.get(view.base)
+        return view.perm is None and dims is not None and len(dims) == rank
 
     def _transpose(self, node: Node) -> None:
         perm = int_list(node, "perm")
         view = self.view(node.inputs[0])
         if view.perm is not None:
-            perm = tuple(view.perm[axis] for axis in perm)
+            perm = compose(view.perm, perm)
         self.views[f"{node.name}:0"] = View(view.base, None if list(perm) == sorted(perm) else perm)
 
     # What is added
@@ -226,6 +255,11 @@ class Layout:
         return tuple(int(item) for item in tensor.numpy().reshape(-1))
 
 
+def compose(first: Sequence[int], second: Sequence[int]) -> tuple[int, ...]:
+    """The perm of Transpose(Transpose(x, first), second)."""
+    return tuple(first[axis] for axis in second)
+
+
 def keeps_order(dims: Sequence[Dim], perm: Sequence[int]) -> bool:
     """Whether a transposition moves only dimensions of 1, so that the elements stay in their order."""
     moved = [axis for axis in perm if dims[axis] != 1]
@@ -235,7 +269,7 @@ def keeps_order(dims: Sequence[Dim], perm: Sequence[int]) -> bool:
 def int_list(node: Node, key: str) -> tuple[int, ...]:
     """A list of integers among a node's attributes."""
     value = node.attrs.get(key)
-    return tuple(int(item) for item in value.items) if isinstance(value, AttrList) else ()  # type: ignore[call-overload]
+    return tuple(item for item in value.items if isinstance(item, int)) if isinstance(value, AttrList) else ()
 
 
 def ints(numbers: Sequence[int]) -> AttrList:

@@ -1,7 +1,7 @@
 """How each op works on a view: on the base, with its axes translated.
 
-A view has dimension i where its base has dimension perm[i]; so an axis a of the view is axis perm[a] of the base. A rule
-returns whether it took the node over; if not, the layout pass keeps the node as it is, on real inputs.
+A view has dimension i where its base has dimension perm[i]; so an axis a of the view is axis perm[a] of the base. A
+rule returns whether it took the node over; if not, the layout pass keeps the node as it is, on real inputs.
 """
 
 from __future__ import annotations
@@ -29,34 +29,26 @@ def _first(work: Layout, node: Node) -> Perm | None:
 
 
 def elementwise(work: Layout, node: Node) -> bool:
-    """All inputs as views with one perm: that of the first that has one."""
-    perm = next(work.view(value).perm for value in node.inputs if work.view(value).perm is not None)
-    assert perm is not None
-    inputs = [work.aligned(value, perm) if value else "" for value in node.inputs]
-    if None in inputs:
+    """All inputs as views with one perm."""
+    aligned = work.aligned_all(node.inputs)
+    if aligned is None:
         return False
-    work.change(node, [value for value in inputs if value is not None], perm)
+    work.change(node, *aligned)
     return True
 
 
 def concat(work: Layout, node: Node) -> bool:
-    """Along the base's axis."""
-    perm = next(work.view(value).perm for value in node.inputs if work.view(value).perm is not None)
-    assert perm is not None
-    inputs = [_whole(work, value, perm) for value in node.inputs]
+    """The same along the base's axis; nothing broadcasts here."""
+    ranks = {len(dims) if dims is not None else None for dims in map(work.old_dims.get, node.inputs)}
     axis = node.attrs["axis"]
-    if None in inputs or not isinstance(axis, int):
+    if len(ranks) != 1 or None in ranks or not isinstance(axis, int):
         return False
-    work.change(node, [value for value in inputs if value is not None], perm, axis=perm[axis])
+    aligned = work.aligned_all(node.inputs)
+    if aligned is None:
+        return False
+    inputs, perm = aligned
+    work.change(node, inputs, perm, axis=perm[axis])
     return True
-
-
-def _whole(work: Layout, value: str, perm: Perm) -> str | None:
-    """A value of full rank, aligned: nothing broadcasts here."""
-    dims = work.dims.get(work.view(value).base)
-    if work.view(value).perm != perm and (dims is None or len(dims) != len(perm)):
-        return None
-    return work.aligned(value, perm)
 
 
 def along_axis(work: Layout, node: Node) -> bool:
@@ -224,7 +216,7 @@ def mat_mul(work: Layout, node: Node) -> bool:
 
 
 _UNARY = ("Identity", "Dropout")
-RULES: dict[str, Rule] = {op: elementwise for op in (BROADCASTING | SAME_SHAPE | set(_UNARY)) - _WITH_AXES}
+RULES: dict[str, Rule] = dict.fromkeys((BROADCASTING | SAME_SHAPE | set(_UNARY)) - _WITH_AXES, elementwise)
 """The rule of each op that has one."""
 RULES |= dict.fromkeys(("Softmax", "LogSoftmax", "Split"), along_axis)
 RULES |= dict.fromkeys(("ArgMax", "ArgMin"), arg_max)

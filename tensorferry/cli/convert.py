@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .options import EmaCommand, ema_option, graph_option, json_option, names, print_json
+from .progress import progress_bar
 
 
 @click.command(cls=EmaCommand)
@@ -64,26 +65,28 @@ def convert(
     from tensorferry import api
     from tensorferry.converters.name_table import parse_renames
 
-    report = api.convert(
-        src,
-        dst,
-        graph=graph,
-        to=to,
-        inputs=names(inputs),
-        outputs=names(outputs),
-        signature=signature,
-        map=maps,
-        rename=parse_renames(renames),
-        ema=ema or False,
-        include=include,
-        exclude=exclude,
-        dtype=dtype,
-        max_shard_size=max_shard_size,
-        opset=opset,
-        verify=verify,
-        dry_run=dry_run,
-        force=force,
-    )
+    with progress_bar(dst) as progress:
+        report = api.convert(
+            src,
+            dst,
+            graph=graph,
+            to=to,
+            inputs=names(inputs),
+            outputs=names(outputs),
+            signature=signature,
+            map=maps,
+            rename=parse_renames(renames),
+            ema=ema or False,
+            include=include,
+            exclude=exclude,
+            dtype=dtype,
+            max_shard_size=max_shard_size,
+            opset=opset,
+            verify=verify,
+            dry_run=dry_run,
+            force=force,
+            progress=progress,
+        )
     if as_json:
         print_json(report.to_dict())
     else:

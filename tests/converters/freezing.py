@@ -27,7 +27,7 @@ def load_fixture(fixture: Fixture, graph: Path | None = None) -> Model:
 def values_of(model: Model, outputs: Sequence[str], ema: str | None = None) -> dict[str, Tensor]:
     """The value of each variable that the outputs need."""
     selection = select_names(model.tensors or {}, ema=ema)
-    variables = variables_of(prune(model.graph, outputs))
+    variables = variables_of(prune(model.graph, outputs, colocated=True))
     bound = bind(variables, selection, saver_table(model.graph, model.restore_op))
     return {name: entry.tensor for name, entry in bound.items()}
 
