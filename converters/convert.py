@@ -125,7 +125,8 @@ def _refuse_contradictions(target: str, options: Options) -> None:
         "--outputs": options.outputs,
         "--signature": options.signature,
     }
-    _refuse(graph_only if target in WEIGHTS else {"--dtype": options.dtype}, target)
+    weights_only = {"--dtype": options.dtype, "--names": options.names, "--keep-optimizer": options.keep_optimizer}
+    _refuse(graph_only if target in WEIGHTS else weights_only, target)
     _refuse({"--opset": options.opset} if target != "onnx" else {}, target)
     _refuse({"--max-shard-size": options.max_shard_size} if target != "safetensors" else {}, target)
     if options.outputs and options.signature:

@@ -22,8 +22,11 @@ from .report import Checked, Report
 from .verify import verify_tensors
 
 
-def storage_order(source: Path, selection: Selection) -> list[str]:
-    """The target names of a selection, in the order in which a checkpoint keeps their values; else sorted."""
+def storage_order(source: Path, selection: Selection, keys: Mapping[str, str]) -> list[str]:
+    """The target names of a selection, in the order in which a checkpoint keeps their values; else sorted.
+
+    `keys` tells the source's own name of each tensor.
+    """
     from tensorferry.formats.bundle_layout import read_layout
 
     prefix = detect(source).checkpoint
@@ -31,7 +34,7 @@ def storage_order(source: Path, selection: Selection) -> list[str]:
         return sorted(selection.entries)
     pieces = (piece.name for shard in read_layout(prefix) for piece in shard)
     places = {name: place for place, name in enumerate(dict.fromkeys(pieces))}
-    return sorted(selection.entries, key=lambda name: places[selection.entries[name].source])
+    return sorted(selection.entries, key=lambda name: places[keys[selection.entries[name].source]])
 
 
 @dataclass(slots=True)

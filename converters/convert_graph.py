@@ -19,6 +19,7 @@ from .freeze_model import Frozen, freeze_model
 from .ir import Model, node_name
 from .job import Job
 from .load import load_model
+from .named import source_name
 from .options import Options, Path
 from .report import Checked, Report
 
@@ -127,7 +128,7 @@ def _lower(frozen: Frozen, options: Options, report: Report) -> OnnxJob:
     if fixed:
         report.notes.append(f"fixed at their defaults: {listing(fixed)}")
     report.inputs = {name: text for name, text in report.inputs.items() if name in inputs}
-    source = os.path.basename(os.path.normpath(report.source)) if report.source else ""
+    source = source_name(report.source) if report.source else ""
     message, weights = to_onnx_model(lowered, opset, {"producer": f"tensorferry {__version__}", "source": source})
     report.nodes = (report.nodes[0] if report.nodes else 0, len(message.graph.node))
     report.format = f"onnx, opset {opset}"

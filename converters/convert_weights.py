@@ -9,28 +9,46 @@ from dataclasses import dataclass
 from pathlib import PurePath
 
 from tensorferry.formats.atomic import OutputSet
+from tensorferry.formats.detect import detect
 from tensorferry.formats.tensor import Tensor
 
 from .cast import Cast, cast_floats, overflows
 from .convert_bundle import BundleJob, storage_order
 from .job import Job
 from .load import load_checkpoint
+from .named import named_tensors, source_name
 from .names import Entry, select_names
 from .options import Options, Path
 from .report import Checked, Report, plural
+from .roles import BOOKKEEPING, EMA, OPTIMIZER, STEP, WEIGHT
 from .shards import plan_shards, shard_index, shard_names
 from .verify import verify_tensors
+
+SURPLUS = {
+    EMA: "moving averages (--ema takes them, --keep-optimizer keeps them)",
+    OPTIMIZER: "of the optimizer (--keep-optimizer keeps them)",
+    STEP: "counters of training (--keep-optimizer keeps them)",
+    BOOKKEEPING: "the checkpoint's bookkeeping (--keep-optimizer keeps it)",
+}
+"""Why what is not a weight is left out."""
 
 
 def plan_weights(source: Path, target: str, options: Options, report: Report) -> WeightsJob | BundleJob:
     """Selects and renames the tensors of `source`, and accounts for them in `report`."""
+    scheme = options.names or ("key" if target == "bundle" else None)
+    named = named_tensors(detect(source), scheme)
+    surplus = {} if options.keep_optimizer else {n: SURPLUS[r] for n, r in named.roles.items() if r != WEIGHT}
     selection = select_names(
-        load_checkpoint(source),
+        named.tensors,
         include=options.include,
         exclude=options.exclude,
         ema=options.ema,
         rename=options.rename,
+        surplus=surplus,
     )
+    report.notes += named.notes
+    report.dropped |= named.dropped
+    report.dropped_bytes = sum(t.nbytes for n, t in named.tensors.items() if n in selection.dropped)
     tensors: Mapping[str, Tensor] = selection.tensors
     if options.dtype:
         tensors = cast_floats(tensors, options.dtype)
@@ -41,7 +59,7 @@ def plan_weights(source: Path, target: str, options: Options, report: Report) ->
         types = sorted({str(tensor.base.dtype) for tensor in casts})
         report.notes.append(f"{plural(len(casts), 'tensor')} cast from {', '.join(types)} to {options.dtype}")
     if target == "bundle":
-        order = storage_order(source, selection)
+        order = storage_order(source, selection, named.keys)
         return BundleJob({name: tensors[name] for name in order})
     if target == "npz":
         from tensorferry.formats.npz_file import refuse_unstorable
@@ -52,7 +70,7 @@ def plan_weights(source: Path, target: str, options: Options, report: Report) ->
     if options.max_shard_size is not None and sum(t.nbytes for t in tensors.values()) > options.max_shard_size:
         shards = list(plan_shards(tensors, options.max_shard_size))
         report.notes.append(f"divided into {plural(len(shards), 'file')}")
-    return WeightsJob(target, tensors, shards, os.path.basename(os.path.normpath(source)))
+    return WeightsJob(target, tensors, shards, source_name(source))
 
 
 @dataclass(slots=True)

@@ -126,7 +126,7 @@ def _carriers(graph: Graph, variables: Mapping[str, Node]) -> dict[str, DType]:
 
 
 def _refuse_other_uses(graph: Graph, carriers: Container[str]) -> None:
-    """Raises UnsupportedError where a handle goes into an op that would find a constant there: an assignment, a call."""
+    """UnsupportedError where a handle goes into an op that can do nothing with a constant: an assignment, a call."""
     others = []
     for node in graph:
         for name in map(node_name, node.data_inputs):

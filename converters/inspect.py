@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +15,11 @@ from tensorferry.formats.tensor import Tensor
 
 from .interface import choose_signature, likely_outputs, needed_inputs, value_info
 from .ir import Model, Signature, ValueInfo, node_name
-from .load import load_model, tensors_of
+from .load import load_model
+from .named import named_tensors
 from .prune import prune
 from .report import info_text, plural, size_text
+from .roles import WEIGHT
 
 TITLES = {
     "bundle": "TensorFlow checkpoint (V2)",
@@ -40,6 +42,8 @@ class Inspection:
     path: str
     source: Source
     tensors: dict[str, Tensor] | None = None
+    roles: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
     model: Model | None = None
     inputs: list[ValueInfo] = field(default_factory=list)
     outputs: list[ValueInfo] = field(default_factory=list)
@@ -69,7 +73,13 @@ class Inspection:
         if self.tensors is not None:
             found["checkpoint"] = self.source.checkpoint
             found["variables"] = [
-                {"name": name, "dtype": str(tensor.dtype), "shape": list(tensor.shape), "bytes": tensor.nbytes}
+                {
+                    "name": name,
+                    "dtype": str(tensor.dtype),
+                    "shape": list(tensor.shape),
+                    "bytes": tensor.nbytes,
+                    "role": self.roles.get(name, WEIGHT),
+                }
                 for name, tensor in self.tensors.items()
             ]
         if self.model is not None:
@@ -90,20 +100,28 @@ class Inspection:
         """The inspection as a person reads it."""
         blocks = [self._headline()]
         if self.tensors:
-            rows = [("name", "dtype", "shape", "size")]
-            for name, tensor in self.tensors.items():
-                size = size_text(tensor.nbytes) if tensor.dtype.is_plain else "?"
-                rows.append((one_line(name), str(tensor.dtype), str(list(tensor.shape)), size))
-            blocks.append(columns(rows, right=(3,)))
+            blocks.append(self._table(self.tensors))
         if self.model is not None:
             blocks += self._graph_blocks(self.model)
         return "\n\n".join(blocks)
+
+    def _table(self, tensors: Mapping[str, Tensor]) -> str:
+        """The tensors; with a column for roles where some are not weights."""
+        rows = [("name", "dtype", "shape", "size", "role")]
+        for name, tensor in tensors.items():
+            size = size_text(tensor.nbytes) if tensor.dtype.is_plain else "?"
+            rows.append(
+                (one_line(name), str(tensor.dtype), str(list(tensor.shape)), size, self.roles.get(name, WEIGHT))
+            )
+        plain = all(row[-1] == WEIGHT for row in rows[1:])
+        return columns([row[:-1] for row in rows] if plain else rows, right=(3,))
 
     def _headline(self) -> str:
         lines = [f"{one_line(self.path)}: {TITLES.get(self.source.kind, self.source.kind)}"]
         if self.tensors is not None:
             total = sum(tensor.nbytes for tensor in self.tensors.values())
             lines[0] += f", {plural(len(self.tensors), 'variable')}, {size_text(total)}"
+            lines += map(one_line, self.notes)
             if self.source.checkpoint not in (None, self.path):
                 lines.append(f"checkpoint: {one_line(self.source.checkpoint)}")
         if self.model is not None:
@@ -135,13 +153,13 @@ def inspect(path: str | os.PathLike[str], *, graph: str | os.PathLike[str] | Non
     """What is at `path`; `graph` gives another graph for a checkpoint."""
     source = detect(path)
     found = Inspection(os.fspath(path), source)
-    if source.graph is not None or source.kind == "graph_def" or graph is not None:
+    has_graph = source.graph is not None or source.kind == "graph_def" or graph is not None
+    if has_graph:
         found.model = load_model(path, graph=graph)
         _find_interface(found, found.model)
-        tensors = found.model.tensors
-    else:
-        tensors = tensors_of(source)
-    found.tensors = None if tensors is None else dict(tensors)
+    if found.model is None or found.model.tensors is not None:
+        named = named_tensors(source)
+        found.tensors, found.roles, found.notes = named.tensors, named.roles, named.notes
     return found
 
 

@@ -36,7 +36,7 @@ def load_model(path: Path, *, graph: Path | None = None) -> Model:
     source = detect(path)
     where = detect(graph) if graph is not None else source
     model = _read_model(where)
-    if source.checkpoint is not None:
+    if source.checkpoint is not None or source.kind in _CHECKPOINTS:
         model.tensors = tensors_of(source)
     elif graph is not None:
         raise UsageError("--graph", f"expected a checkpoint to go with it, got {source.kind} {os.fspath(path)}")
@@ -93,17 +93,32 @@ def _read_constants(path: str) -> Mapping[str, Tensor]:
     return constants_of(_read_graph(path).graph)
 
 
+def _read_v1(path: str) -> Mapping[str, Tensor]:
+    from tensorferry.formats.v1_checkpoint import read_v1
+
+    return read_v1(path)
+
+
+def _read_saved_model_variables(path: str) -> Mapping[str, Tensor]:
+    from tensorferry.formats.bundle import read_bundle
+
+    return read_bundle(os.path.join(path, "variables", "variables"))
+
+
 _TENSOR_READERS: dict[str, Callable[[str], Mapping[str, Tensor]]] = {
     "safetensors": _read_safetensors,
     "safetensors_index": _read_safetensors_index,
     "npz": _read_npz,
     "onnx": _read_onnx,
     "graph_def": _read_constants,
+    "v1_checkpoint": _read_v1,
+    "saved_model": _read_saved_model_variables,
 }
+_CHECKPOINTS = ("bundle", "v1_checkpoint", "saved_model")
 _KINDS = {
     "meta_graph": "a MetaGraph without a checkpoint beside it",
-    "saved_model": "a SavedModel, which is not read yet (its checkpoint is PATH/variables/variables)",
-    "v1_checkpoint": "a V1 checkpoint, which is not read yet",
+    "saved_model": "a SavedModel, of which only the variables are read",
+    "v1_checkpoint": "a V1 checkpoint without a graph beside it",
     "bundle": "a checkpoint without a graph beside it",
 }
 
@@ -114,7 +129,7 @@ def _read_model(source: Source) -> Model:
     if source.graph is not None:
         return _read_meta_graph(source.graph)
     problem = f"expected a graph, got {_KINDS.get(source.kind, source.kind)}"
-    raise UnsupportedError(source.path, problem, hint="--graph gives one" if source.kind == "bundle" else "")
+    raise UnsupportedError(source.path, problem, hint="--graph gives one" if source.kind in _CHECKPOINTS else "")
 
 
 def _read_graph(path: str) -> Model:

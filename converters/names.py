@@ -63,17 +63,19 @@ def select_names(
     exclude: Sequence[str] = (),
     ema: str | None = None,
     rename: Mapping[str, str] | None = None,
+    surplus: Mapping[str, str] | None = None,
 ) -> Selection:
     """The tensors of a result, under their names there.
 
-    `ema` is the shadows' suffix; `rename` maps names in the source to names in the result. Raises NameMapError.
+    `ema` is the shadows' suffix; `rename` maps names in the source to names in the result; `surplus` says of names why
+    they are left out unless an `include` asks for them. Raises NameMapError.
     """
     selection = Selection()
     for name in tensors:
         selection.entries[name] = Entry(name, name, tensors[name])
     if ema:
         _average(selection, ema)
-    _choose(selection, include, exclude)
+    _choose(selection, include, exclude, surplus or {})
     if rename:
         _rename(selection, rename)
     return selection
@@ -142,7 +144,7 @@ def _average(selection: Selection, suffix: str) -> None:
     selection.entries = averaged
 
 
-def _choose(selection: Selection, include: Sequence[str], exclude: Sequence[str]) -> None:
+def _choose(selection: Selection, include: Sequence[str], exclude: Sequence[str], surplus: Mapping[str, str]) -> None:
     names = list(selection.entries)
     sources = {entry.source for entry in selection.entries.values()}
     idle = [
@@ -154,7 +156,9 @@ def _choose(selection: Selection, include: Sequence[str], exclude: Sequence[str]
     if idle:
         raise NameMapError(", ".join(idle), f"expected to match a name, got none of: {listing(sorted(names), _FEW)}")
     for name in names:
-        reason = ""
+        reason = "" if include else surplus.get(selection.entries[name].source, "")
+        if selection.entries[name].averaged:
+            reason = ""
         if include and not any(fnmatchcase(name, glob) for glob in include):
             reason = "not in --include"
         for glob in exclude:

@@ -22,6 +22,8 @@ class Options:
     ema: str | None = None
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
+    names: str | None = None
+    keep_optimizer: bool = False
     dtype: str | None = None
     max_shard_size: int | None = None
     opset: int | None = None

@@ -43,9 +43,7 @@ def prune(graph: Graph, outputs: Sequence[str], *, functions: str = "all", coloc
     return pruned
 
 
-def needed(
-    graph: Graph, outputs: Iterable[str], fed: Collection[str] = (), *, colocated: bool = False
-) -> set[str]:
+def needed(graph: Graph, outputs: Iterable[str], fed: Collection[str] = (), *, colocated: bool = False) -> set[str]:
     """The names of the nodes that have to run for `outputs`, where the values in `fed` (`node:0`) are given.
 
     `colocated` adds the nodes that these name for their place, as far as the graph has them.

@@ -45,6 +45,8 @@ class Report:
     kept: list[Kept] = field(default_factory=list)
     dropped: dict[str, str] = field(default_factory=dict)
     """Name in the source -> why it is not in the result."""
+    dropped_bytes: int = 0
+    """What the tensors left out of weights would have taken."""
     renamed: dict[str, str] = field(default_factory=dict)
     """Name in the source -> name in the result or in the graph."""
     unaveraged: list[str] = field(default_factory=list)
@@ -95,6 +97,7 @@ class Report:
                 for kept in self.kept
             ],
             "dropped": self.dropped,
+            "dropped_bytes": self.dropped_bytes,
             "renamed": self.renamed,
             "without_average": self.unaveraged,
             "inputs": self.inputs,
@@ -125,6 +128,8 @@ class Report:
             say("renamed", f"{len(self.renamed)}{_names(arrows)}")
         for reason, names in self._dropped_by_reason().items():
             say("dropped", f"{plural(len(names), 'tensor')}, {reason}{_names(names)}")
+        if self.dropped_bytes:
+            say("", f"{size_text(self.dropped_bytes)} left out")
         for label, values in (("inputs", self.inputs), ("outputs", self.outputs)):
             for name, kind in values.items():
                 say(label, f"{name} {kind}")

@@ -98,7 +98,11 @@ def checkpoint_kind(prefix: Path) -> CheckpointKind | None:
 
 
 def v1_shards(prefix: str) -> list[str]:
-    """The files PREFIX-SSSSS-of-NNNNN of a sharded V1 checkpoint, sorted."""
+    """The files PREFIX-SSSSS-of-NNNNN of a sharded V1 checkpoint, sorted.
+
+    The prefix may end in `-?????-of-NNNNN`, as the state file has it that a Saver wrote for such a checkpoint.
+    """
+    prefix = re.sub(r"-\?{5}-of-\d{5}\Z", "", prefix)
     pattern = re.compile(re.escape(os.path.basename(prefix)) + r"-\d{5}-of-\d{5}")
     paths = glob.iglob(f"{glob.escape(prefix)}-[0-9]*-of-[0-9]*")
     return sorted(path for path in paths if pattern.fullmatch(os.path.basename(path)))

@@ -149,6 +149,9 @@ def _directory(path: str) -> Source:
     for name in SAVED_MODEL_FILES:
         if os.path.isfile(os.path.join(path, name)):
             return Source("saved_model", path)
+    variables = os.path.join(path, "variables", "variables")
+    if os.path.isfile(f"{variables}.index"):  # a SavedModel's, without its graph
+        return _checkpoint(variables)
     if os.path.isfile(os.path.join(path, STATE_FILE)):
         return _checkpoint(latest_checkpoint(path))
     found = prefixes(path)

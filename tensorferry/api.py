@@ -46,6 +46,8 @@ def convert(
     ema: bool | str = False,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
+    names: str | None = None,
+    keep_optimizer: bool = False,
     dtype: str | None = None,
     max_shard_size: str | int | None = None,
     opset: int | None = None,
@@ -60,6 +62,9 @@ def convert(
     True takes moving averages in place of the variables; a text is the averages' suffix. `outputs` and `inputs` are
     values (`add:0`); without `outputs` the signature's or the only likely ones are taken. `progress` is called with the
     bytes written and the bytes in all.
+
+    Of a checkpoint, what is not a weight (optimizer slots, averages, counters) is left out unless `keep_optimizer`;
+    `names` ("key", "full", "object") says what the tensors of a TensorFlow 2 checkpoint are called.
 
     Raises TensorferryError, and leaves the destination as it was.
     """
@@ -81,6 +86,8 @@ def convert(
         ema=_suffix(ema),
         include=include,
         exclude=exclude,
+        names=names,
+        keep_optimizer=keep_optimizer,
         dtype=dtype,
         max_shard_size=None if max_shard_size is None else parse_size(str(max_shard_size)),
         opset=opset,

@@ -23,14 +23,14 @@ ONE_FILE = ("add", "add_partial", "add_resource", "add_tf2", "ema", "ema_control
 @pytest.mark.parametrize("name", ONE_FILE)
 def test_a_checkpoint_copied_as_a_checkpoint_is_byte_identical(name: str, tmp_path: Path) -> None:
     source = FIXTURES[name].prefix
-    ferried("convert", source, tmp_path / "copy.ckpt", "--verify")
+    ferried("convert", source, tmp_path / "copy.ckpt", "--keep-optimizer", "--verify")
     for ending in (".index", ".data-00000-of-00001"):
         assert Path(f"{tmp_path / 'copy.ckpt'}{ending}").read_bytes() == Path(f"{source}{ending}").read_bytes()
 
 
 @pytest.mark.parametrize("name", ONE_FILE)
 def test_there_and_back_through_safetensors(name: str, tmp_path: Path) -> None:
-    ferried("convert", FIXTURES[name].prefix, tmp_path / "w.safetensors", "--verify")
+    ferried("convert", FIXTURES[name].prefix, tmp_path / "w.safetensors", "--keep-optimizer", "--verify")
     ferried("convert", tmp_path / "w.safetensors", tmp_path / "back.ckpt", "--verify")
     assert ferried("diff", FIXTURES[name].prefix, tmp_path / "back.ckpt").out.endswith("0 only in A, 0 only in B\n")
 
@@ -62,7 +62,9 @@ def test_a_sharded_checkpoint_becomes_one_file(tmp_path: Path) -> None:
 
 
 def test_cast(tmp_path: Path) -> None:
-    outcome = ferried("convert", MNIST, tmp_path / "w.safetensors", "--dtype", "bfloat16", "--verify")
+    outcome = ferried(
+        "convert", MNIST, tmp_path / "w.safetensors", "--dtype", "bfloat16", "--keep-optimizer", "--verify"
+    )
     assert "50 tensors cast from float32 to bfloat16" in outcome.out
     found = tensorferry.load_checkpoint(tmp_path / "w.safetensors")
     for name, value in FIXTURES["mnist"].tensors().items():
@@ -71,7 +73,9 @@ def test_cast(tmp_path: Path) -> None:
 
 
 def test_shards(tmp_path: Path) -> None:
-    ferried("convert", MNIST, tmp_path / "model.safetensors", "--max-shard-size", "20kB", "--verify")
+    ferried(
+        "convert", MNIST, tmp_path / "model.safetensors", "--max-shard-size", "20kB", "--keep-optimizer", "--verify"
+    )
     index = json.loads((tmp_path / "model.safetensors.index.json").read_text())
     found = {}
     for file in sorted(set(index["weight_map"].values())):

@@ -42,6 +42,10 @@ def _sliced(dim: Dim, start: Dim, count: Dim) -> Dim:
     return max(dim - start, 0) if isinstance(dim, int) and isinstance(start, int) else None
 
 
+_UNKNOWN = object()
+"""Stands in an index for a place that is not known."""
+
+
 @RULES.op("StridedSlice", attrs={"begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"})
 def strided_slice(node: OpNode, x: Value, begin: Value, end: Value, strides: Value) -> Result:
     """One dimension for each of the spec's entries but the shrunk ones."""
@@ -55,7 +59,7 @@ def strided_slice(node: OpNode, x: Value, begin: Value, end: Value, strides: Val
     for i, action in enumerate(spec_actions(node, count)):
         if action == "new":
             dims.append(1)
-            index.append(None)
+            index.append(np.newaxis)
             continue
         if action == "ellipsis":
             spread = max(len(x.dims) - spec_dims(node, count), 0)
@@ -67,10 +71,10 @@ def strided_slice(node: OpNode, x: Value, begin: Value, end: Value, strides: Val
             raise GraphError(node.name, f"expected at most {len(x.dims)} sliced dimensions, got more")
         open_ends = (bool(node.integer("begin_mask") >> i & 1), bool(node.integer("end_mask") >> i & 1))
         if action == "shrink":
-            index.append(starts[i])
+            index.append(starts[i] if isinstance(starts[i], int) else _UNKNOWN)
         else:
             dims.append(_stepped(x.dims[at], starts[i], ends[i], steps[i], open_ends))
-            index.append(_piece(starts[i], ends[i], steps[i], open_ends))
+            index.append(_piece(starts[i], ends[i], steps[i], open_ends) or _UNKNOWN)
         at += 1
     dims += x.dims[at:]
     return Fact(tuple(dims), _indexed(x, index))
@@ -79,7 +83,7 @@ def strided_slice(node: OpNode, x: Value, begin: Value, end: Value, strides: Val
 def _indexed(x: Value, index: Sequence[Any]) -> tuple[Dim, ...] | None:
     """The entries at a Python index, of which all places are numbers."""
     grid = x.grid() if x.entries is not None else None
-    if grid is None or not all(item is None or item is ... or isinstance(item, (int, slice)) for item in index):
+    if grid is None or any(item is _UNKNOWN for item in index):
         return None
     try:
         chosen = grid[tuple(index)]

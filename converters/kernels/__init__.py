@@ -2,12 +2,13 @@
 
     kernel     what all share: types, bounds, narrow floating types
     math       element by element          special    erf, lgamma, ... element by element
-    matmul     matrix products, Einsum     reduce     sums, maxima, softmax, running sums
+    matmul     products, Einsum, inverse   reduce     sums, maxima, softmax, running sums
     array      shape and arrangement       indexing   slices, gather, scatter
     fill       arrays from numbers         blocks     space, depth and batch      matrix     bands and diagonals
     sets       unique, sorted, counted     segment    sums by segment
     nn         activations, normalization  conv, pool (windows: their geometry)
-    state      variables, placeholders, no-ops        random     seeded, not TensorFlow's numbers
+    image      resizing, boxes             spectral   Fourier transforms         quantize   simulated quantization
+    state      what passes on or does nothing         random     seeded, not TensorFlow's numbers
 
 Each module has a table `KERNELS`; `kernels()` joins them. `run` calls one kernel on checked inputs.
 """
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
 
 FAMILIES = (
-    "array", "blocks", "conv", "fill", "indexing", "math", "matmul", "matrix", "nn", "pool", "random", "reduce",
-    "segment", "sets", "special", "state",
+    "array", "blocks", "conv", "fill", "image", "indexing", "math", "matmul", "matrix", "nn", "pool", "quantize",
+    "random", "reduce", "segment", "sets", "special", "spectral", "state",
 )  # fmt: skip
 
 
@@ -54,6 +55,7 @@ def run(node: Node, inputs: Sequence[Array]) -> tuple[Array, ...]:
 
     kernel = kernels().find(node)
     check_inputs(node, inputs)
+    bases = [base_dtype(dtype) for dtype in output_dtypes(node)]
     try:
         with np.errstate(all="ignore"):
             result = kernel(OpNode(node), *inputs)
@@ -66,7 +68,6 @@ def run(node: Node, inputs: Sequence[Array]) -> tuple[Array, ...]:
         np.asarray(output, object if isinstance(output, bytes) else None)
         for output in (result if isinstance(result, tuple) else (result,))
     )
-    bases = [base_dtype(dtype) for dtype in output_dtypes(node)]
     # A resource stands for its value, of any type.
     wanted = [
         output.dtype if base.kind == OPAQUE else base.numpy() for base, output in zip(bases, outputs, strict=False)

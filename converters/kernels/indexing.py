@@ -154,6 +154,15 @@ def scattered(node: OpNode, x: Array, indices: Array, updates: Array, function: 
     return value.astype(x.dtype, copy=False)
 
 
+@KERNELS.op("SparseToDense", attrs={"validate_indices"})
+def sparse_to_dense(node: OpNode, indices: Array, shape: Array, values: Array, default: Array) -> Array:
+    """`default` everywhere but at indices [N, rank] (or [N], or one number), where the values are."""
+    dense = np.full(make_room(node, sizes(shape), values.dtype), default.reshape(()), values.dtype)
+    rows = indices if indices.ndim == 2 else indices.reshape(-1, 1)
+    dense[_coordinates(node, rows, dense.shape)] = values
+    return dense
+
+
 @KERNELS.op("Where")
 def where(node: OpNode, condition: Array) -> Array:
     """The coordinates [N, rank] of what is not zero, in row-major order."""

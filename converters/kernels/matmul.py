@@ -1,4 +1,4 @@
-"""Matrix products and Einsum. Floating types below 32 bits are multiplied and summed in float32."""
+"""Matrix products, Einsum, inverses, determinants. Floating types below 32 bits are multiplied and summed in float32."""
 
 from __future__ import annotations
 
@@ -48,6 +48,18 @@ def _batch_product(node: OpNode, x: Array, y: Array) -> Array:
     if x.ndim < 2 or y.ndim < 2:
         raise GraphError(node.name, f"expected matrices, got shapes {list(x.shape)} and {list(y.shape)}")
     return product(node, _adjoint(x) if node.flag("adj_x") else x, _adjoint(y) if node.flag("adj_y") else y)
+
+
+@KERNELS.op("MatrixInverse", attrs={"adjoint"})
+def matrix_inverse(node: OpNode, x: Array) -> Array:
+    """The inverses of x [..., M, M], or of their adjoints."""
+    return np.linalg.inv(_adjoint(x) if node.flag("adjoint") else x)
+
+
+@KERNELS.op("MatrixDeterminant")
+def matrix_determinant(node: OpNode, x: Array) -> Array:
+    """The determinants of x [..., M, M]."""
+    return np.asarray(np.linalg.det(x))
 
 
 def _adjoint(x: Array) -> Array:

@@ -11,6 +11,7 @@ with dilation d spans (size - 1) * d + 1. Padding is
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,9 @@ from .kernel import Array, make_room
 
 LAYOUTS = {"NHWC": 1, "NDHWC": 1, "NWC": 1, "NCHW": 2, "NCDHW": 2, "NCW": 2}
 """Where the spatial dimensions begin in each data format."""
+
+MOST = 1 << 20
+"""Elements of a window: an attribute can ask for any number, and each costs a step."""
 
 
 def channels_last(node: OpNode, x: Array, rank: int) -> Array:
@@ -77,6 +81,8 @@ class Windows:
         dilations: tuple[int, ...],
     ) -> Windows:
         """The windows that the node's padding makes over spatial dimensions of `extent`."""
+        if math.prod(size) > MOST:
+            raise UnsupportedError(node.name, f"expected windows of at most {MOST} elements, got {list(size)}")
         spans = [(s - 1) * d + 1 for s, d in zip(size, dilations, strict=True)]
         padding = _padding(node, extent, spans, strides)
         places = tuple(

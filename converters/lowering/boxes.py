@@ -25,12 +25,12 @@ def crop_and_resize(node: OpNode, g: Builder, x: Value, boxes: Value, indices: V
     method = node.text("method")
     if method not in ("bilinear", "nearest"):
         raise UnsupportedError("", f"expected the method bilinear or nearest, got {method}")
-    picture = g.cast(x, FLOAT32)
+    picture = g.cast(g.ranked(x, 4), FLOAT32)
     height, width = g.parts(size)
-    rows = _places(g, boxes, 0, g.size(x, 1), height)
-    columns = _places(g, boxes, 1, g.size(x, 2), width)
+    rows = _places(g, boxes, 0, g.size(picture, 1), height)
+    columns = _places(g, boxes, 1, g.size(picture, 2), width)
     batch = g.reshape(g.cast(indices, INT64), [-1, 1, 1], (None, 1, 1))
-    limits = [_last(g, g.size(x, axis)) for axis in (1, 2)]
+    limits = [_last(g, g.size(picture, axis)) for axis in (1, 2)]
     inside = g.op(
         "And", g.unsqueeze(_within(g, rows, limits[0]), [2]), g.unsqueeze(_within(g, columns, limits[1]), [1])
     )
@@ -39,7 +39,8 @@ def crop_and_resize(node: OpNode, g: Builder, x: Value, boxes: Value, indices: V
         return _gathered(g, picture, batch, row, column, limits)
 
     if method == "nearest":
-        crop = pixels(g.op("Round", rows), g.op("Round", columns))
+        half = g.scalar(0.5, like=FLOAT32)
+        crop = pixels(*(g.op("Floor", g.op("Add", places, half)) for places in (rows, columns)))
     else:
         top, left = g.op("Floor", rows), g.op("Floor", columns)
         bottom, right = g.op("Ceil", rows), g.op("Ceil", columns)

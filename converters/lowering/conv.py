@@ -26,8 +26,8 @@ class Window:
         self.axes = spatial(layout)
         strides = node.integers("strides")
         dilations = node.integers("dilations") if node.has("dilations") else (1,) * len(layout)
-        self._require(layout, strides, "strides")
-        self._require(layout, dilations, "dilations")
+        self.require(layout, strides, "strides")
+        self.require(layout, dilations, "dilations")
         self.strides = [strides[axis] for axis in self.axes]
         self.dilations = [dilations[axis] for axis in self.axes]
         self.padding = node.text("padding")
@@ -36,7 +36,8 @@ class Window:
         if self.padding not in ("SAME", "VALID", "EXPLICIT") or (self.padding == "EXPLICIT" and not explicit):
             raise UnsupportedError("", f"expected padding SAME, VALID or EXPLICIT, got {self.padding}")
 
-    def _require(self, layout: str, numbers: Sequence[int], what: str) -> None:
+    def require(self, layout: str, numbers: Sequence[int], what: str) -> None:
+        """UnsupportedError unless batch and channels are left alone."""
         if len(numbers) != len(layout) or any(
             numbers[axis] != 1 for axis, letter in enumerate(layout) if letter in "NC"
         ):
@@ -76,6 +77,7 @@ def conv(node: OpNode, g: Builder, x: Value, weights: Value) -> Value:
     """x [N, spatial..., C] or [N, C, spatial...], weights [spatial..., C / groups, M]."""
     layout = node.text("data_format")
     rank = len(layout)
+    weights = g.ranked(weights, rank)
     kernel = weights.dims if weights.dims is not None else (None,) * rank
     groups = 1
     channels = x.dims[layout.index("C")] if x.dims is not None else None
@@ -103,6 +105,7 @@ def _convolved(
     """`weights` [M, C / groups, spatial...]."""
     layout = node.text("data_format")
     window = Window(node, layout)
+    x, weights = g.ranked(x, len(layout)), g.ranked(weights, len(layout))
     sizes = [x.dims[axis] if x.dims is not None else None for axis in window.axes]
     pads = window.pads(sizes, kernel)
     if "auto_pad" in pads and any(dilation != 1 for dilation in window.dilations):
@@ -162,6 +165,7 @@ def _transposed(
 ) -> Value:
     layout = node.text("data_format")
     window = Window(node, layout)
+    y = g.ranked(y, len(layout))
     if not all(isinstance(width, int) for width in kernel):
         raise UnsupportedError("", "expected a kernel of known size")
     wanted = g.parts(sizes)
@@ -245,7 +249,7 @@ def pool(node: OpNode, g: Builder, x: Value) -> Value:
 def _pooled(node: OpNode, g: Builder, x: Value, op: str, ksize: Sequence[int]) -> Value:
     layout = node.text("data_format")
     window = Window(node, layout)
-    window._require(layout, ksize, "a window")
+    window.require(layout, ksize, "a window")
     kernel = [ksize[axis] for axis in window.axes]
     sizes = [x.dims[axis] if x.dims is not None else None for axis in window.axes]
     y = g.op(
@@ -262,7 +266,8 @@ def max_pool_with_argmax(node: OpNode, g: Builder, x: Value) -> tuple[Value, Val
     ONNX counts in its own layout: ((batch * channels + channel) * height + row) * width + column.
     """
     window = Window(node, "NHWC")
-    window._require("NHWC", node.integers("ksize"), "a window")
+    x = g.ranked(x, 4)
+    window.require("NHWC", node.integers("ksize"), "a window")
     kernel = [node.integers("ksize")[axis] for axis in window.axes]
     sizes = [x.dims[axis] if x.dims is not None else None for axis in window.axes]
     dims = first_dims(g.results[0].dims, "NHWC")

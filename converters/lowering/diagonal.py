@@ -121,8 +121,9 @@ def matrix_diag(
 def _diagonal_of_any_size(g: Builder, diagonal: Value, k: int, rows: Value, columns: Value, padding: Value) -> Value:
     length = g.size(diagonal, g.rank(diagonal) - 1)
     height, width = rows.integer(), columns.integer()
-    down: Part = g.plus(length, max(-k, 0)) if height == -1 else g.part(rows)
-    across: Part = g.plus(length, max(k, 0)) if width == -1 else g.part(columns)
+    square = height == width == -1
+    down: Part = g.plus(length, abs(k) if square else max(-k, 0)) if height == -1 else g.part(rows)
+    across: Part = g.plus(length, abs(k) if square else max(k, 0)) if width == -1 else g.part(columns)
     spread, chosen = _spread(g, diagonal, k, length, down, across)
     return g.select(chosen, spread, g.cast(padding, diagonal.dtype)).with_(dims=g.results[0].dims)
 

@@ -31,6 +31,7 @@ def _coordinates(node: OpNode) -> str:
 
 def _resized(g: Builder, x: Value, size: Value, **attrs: Any) -> Value:
     """x [N, H, W, C] to a new height and width."""
+    x = g.ranked(x, 4)
     first = channels_first(g, x, "NHWC")
     # Not by the attribute `axes` of opset 18: onnxruntime loses it where it moves transposes.
     sizes = [g.size(x, 0), g.size(x, 3), *g.parts(size)]
@@ -69,6 +70,7 @@ def resize_bicubic(node: OpNode, g: Builder, x: Value, size: Value) -> Value:
 @LOWERINGS.op("ExtractImagePatches", attrs={"ksizes", "strides", "rates", "padding"})
 def extract_image_patches(node: OpNode, g: Builder, x: Value) -> Value:
     """x [N, H, W, C] -> [N, rows, columns, height * width * C]: rows gathered by window, then columns."""
+    x = g.ranked(x, 4)
     ksizes, strides, rates = (node.integers(key)[1:3] for key in ("ksizes", "strides", "rates"))
     padding = node.text("padding")
     rank4: list[Part] = [0, 0, 0, 0]

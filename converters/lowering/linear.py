@@ -39,7 +39,9 @@ def batch_mat_mul(node: OpNode, g: Builder, x: Value, y: Value) -> Value:
 def _adjoint(g: Builder, x: Value, wanted: bool) -> Value:
     if not wanted:
         return x
-    rank = g.rank(x)
+    if x.dims is None:
+        return g.op("Einsum", x, equation="...ij->...ji")
+    rank = len(x.dims)
     return g.transpose(x, [*range(rank - 2), rank - 1, rank - 2])
 
 

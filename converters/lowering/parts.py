@@ -55,6 +55,10 @@ class PartEmitter(SizeEmitter):
         """x converted to another type."""
         return self._cast(x, dtype)
 
+    def ranked(self, x: Value, rank: int) -> Value:
+        """x with the rank that its op asks for, if nothing else tells it."""
+        return x if x.dims is not None else x.with_(dims=(None,) * rank)
+
     def int64(self, x: Value) -> Value:
         """An integer value as int64, without a node where its contents are known."""
         if x.entries is not None and self.can_make(x.entries):

@@ -33,8 +33,9 @@ def _collected(g: Builder, kind: str, data: Value, ids: Value, rows: Part, *, st
     """data [k, ...] reduced into `rows` rows by ids [k]; rows of negative ids go into one more, which is cut off."""
     if g.opset < (16 if kind in ("add", "mul") else 18):
         raise UnsupportedError("", f"opset {g.opset} can't scatter with {kind}", hint="choose opset 18")
-    rest = [g.size(data, axis) for axis in range(1, g.rank(data))]
-    shape = g.vector([g.plus(rows, 1), *rest])
+    shape = g.concat([g.vector([g.plus(rows, 1)]), g.slice(g.shape(data), [1], [TO_END], [0])], 0)
+    if data.dims is not None:
+        shape = g.vector([g.plus(rows, 1), *(g.size(data, axis) for axis in range(1, len(data.dims)))])
     base = filled(
         g, _neutral(kind, data.dtype) if start is None else start, data, shape, (None, *(data.dims or ())[1:])
     )
@@ -45,7 +46,7 @@ def _collected(g: Builder, kind: str, data: Value, ids: Value, rows: Part, *, st
 
 def _flattened(g: Builder, data: Value, ids: Value) -> tuple[Value, Value]:
     """data [k, ...] and ids [k] from data [ids' shape, ...] and ids of any rank."""
-    rank = g.rank(ids, "segment ids")
+    rank = g.rank(ids, "numbers")
     long = g.cast(ids, INT64)
     if rank == 1:
         return data, long
@@ -89,10 +90,12 @@ def _by_segment(g: Builder, kind: str, data: Value, ids: Value, rows: Part) -> V
 
 
 def _counts(g: Builder, data: Value, ids: Value, rows: Part) -> Value:
-    """How many rows each segment has, as data's type, [rows, 1, ...]."""
+    """How many rows each segment has, as data's type, [rows, 1, ...], or everywhere if nobody knows data's rank."""
+    if data.dims is None:
+        return _collected(g, "add", filled(g, 1, data, g.shape(data), None), ids, rows)
     ones = filled(g, 1, data, g.shape(ids), ids.dims)
     counts = _collected(g, "add", ones, ids, rows)
-    return g.unsqueeze(counts, range(1, g.rank(data)))
+    return g.unsqueeze(counts, range(1, len(data.dims)))
 
 
 @LOWERINGS.op("SparseSegmentSum", "SparseSegmentMean", "SparseSegmentSqrtN", attrs={"sparse_gradient"})

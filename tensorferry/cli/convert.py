@@ -27,6 +27,8 @@ from .progress import progress_bar
 @ema_option
 @click.option("--include", metavar="GLOB", multiple=True, help="Take only the variables of these names.")
 @click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out the variables of these names.")
+@click.option("--names", "scheme", metavar="SCHEME", help="Names in TF2 checkpoints: key, full or object.")
+@click.option("--keep-optimizer", is_flag=True, help="Keep what is not a weight: slots, averages, counters.")
 @click.option("--dtype", metavar="D", help="Cast floating-point tensors: float64, float32, float16 or bfloat16.")
 @click.option("--max-shard-size", metavar="5GB", help="Divide safetensors into files of at most this size.")
 @click.option("--opset", metavar="N", type=int, help="The ONNX opset; default 18.")
@@ -47,6 +49,8 @@ def convert(
     ema: str | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
+    scheme: str | None,
+    keep_optimizer: bool,
     dtype: str | None,
     max_shard_size: str | None,
     opset: int | None,
@@ -79,6 +83,8 @@ def convert(
             ema=ema or False,
             include=include,
             exclude=exclude,
+            names=scheme,
+            keep_optimizer=keep_optimizer,
             dtype=dtype,
             max_shard_size=max_shard_size,
             opset=opset,

@@ -139,6 +139,13 @@ def test_what_carries_a_handle_carries_the_value():
     assert found.nodes["i"] == Node("i", "Identity", ("v",), {"T": FLOAT32, "_class": CLASS})
 
 
+def test_what_a_node_is_colocated_with_stays():
+    """TensorFlow refuses to load a graph in which it is missing."""
+    place = AttrList("bytes", (b"loc:@v", b"loc:@gone", b"other"))
+    graph = Graph.of([variable(), variable("w"), Node("c", "Const", (), {"_class": place}), Node("y", "Neg", ("c",))])
+    assert list(freeze(graph, ["y"], {"v": VALUE}).nodes) == ["v", "c", "y"]
+
+
 def test_variables_elsewhere_need_no_value():
     graph = Graph.of([variable(), variable("unused"), Node("y", "Identity", ("v",))])
     assert list(freeze(graph, ["y"], {"v": VALUE}).nodes) == ["v", "y"]

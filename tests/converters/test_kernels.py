@@ -18,7 +18,18 @@ from tensorferry.converters.ir import AttrList, Graph, Node
 from tensorferry.converters.kernels import FAMILIES, kernels, run
 from tensorferry.converters.kernels.kernel import bounded
 from tensorferry.converters.op_registry import op_defs, type_attrs
-from tensorferry.formats.dtype import BFLOAT16, BOOL, FLOAT16, FLOAT32, FLOAT64, INT32, INT64, STRING_TYPE, of_numpy
+from tensorferry.formats.dtype import (
+    BFLOAT16,
+    BOOL,
+    COMPLEX64,
+    FLOAT16,
+    FLOAT32,
+    FLOAT64,
+    INT32,
+    INT64,
+    STRING_TYPE,
+    of_numpy,
+)
 from tensorferry.formats.errors import GraphError, UnsupportedError
 from tensorferry.formats.tensor import ArrayTensor
 
@@ -466,6 +477,38 @@ F32 = {"T": FLOAT32}
             [np.ones(2, "f"), np.array([1, 0], "i")],
             "expected a vector of ids in rising order",
         ),
+        (
+            "ResizeBilinear",
+            F32,
+            [ONE, np.ones(2, "i")],
+            r"expected images of rank 4 and two sizes, got \[1\] and \[1, 1\]",
+        ),
+        (
+            "ResizeBilinear",
+            F32,
+            [np.ones((1, 0, 1, 1), "f"), np.ones(2, "i")],
+            "expected sizes of 1 and more, got 0 to 1",
+        ),
+        (
+            "NonMaxSuppressionV2",
+            F32 | {"T_threshold": FLOAT32},
+            [np.ones((2, 4), "f"), ONE, np.array(1, "i"), ONE[0]],
+            r"expected boxes \[N, 4\] and scores \[N\], got \[2, 4\] and \[1\]",
+        ),
+        ("FFT2D", {"Tcomplex": COMPLEX64}, [np.ones(2, "F")], r"expected rank 2 or more, got shape \[2\]"),
+        (
+            "RFFT",
+            {"Treal": FLOAT32, "Tcomplex": COMPLEX64},
+            [ONE, np.array([4], "i")],
+            r"expected at least \[4\] numbers, got shape \[1\]",
+        ),
+        (
+            "RFFT",
+            {"Treal": FLOAT32, "Tcomplex": COMPLEX64},
+            [ONE, np.array([4, 4], "i")],
+            r"expected 1 lengths, got \[4, 4\]",
+        ),
+        ("FakeQuantWithMinMaxArgs", {"num_bits": 99}, [ONE], "expected 2 to 63 bits, got 99"),
         ("BiasAdd", F32, [np.ones((2, 3), "f"), np.ones(2, "f")], r"expected a bias for x \[2, 3\], got shape \[2\]"),
         (
             "CheckNumerics",
@@ -538,6 +581,28 @@ def test_wrong_windows_are_errors(attrs: dict[str, Any], inputs: list[Any], erro
     with pytest.raises(error) as caught:
         run(node("Conv2D", **(CONV | attrs)), inputs)
     assert re.fullmatch(f"n: {message}", str(caught.value))
+
+
+def test_a_huge_window_is_refused() -> None:
+    sizes = AttrList("int", (1, 1 << 40, 1, 1))
+    attrs = {"T": FLOAT32, "strides": AttrList("int", (1, 1, 1, 1)), "padding": b"VALID", "ksize": sizes}
+    with pytest.raises(UnsupportedError, match=r"^n: expected windows of at most 1048576 elements, got \[\d+, 1\]$"):
+        run(node("MaxPool", **attrs), [IMAGE])
+
+
+def test_a_huge_number_of_outputs_is_refused() -> None:
+    with pytest.raises(GraphError, match="^n: expected a count in DynamicPartition's attribute 'num_partitions', got "):
+        run(node("DynamicPartition", T=FLOAT32, num_partitions=1 << 40), [ONE, np.zeros(1, np.int32)])
+
+
+def test_strings_stay_objects() -> None:
+    words = np.array([b"a", b"bcd"], object)
+    for op, attrs, inputs in [
+        ("Unpack", {"T": STRING_TYPE, "num": 2}, [words]),
+        ("Reshape", {"T": STRING_TYPE, "Tshape": INT32}, [words[:1], np.zeros(0, np.int32)]),
+    ]:
+        found = run(node(op, **attrs), inputs)
+        assert [(value.dtype, value.shape, value.item()) for value in found][0] == (np.dtype(object), (), b"a")
 
 
 def test_a_window_that_does_not_fit_has_no_place() -> None:
