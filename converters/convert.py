@@ -125,7 +125,12 @@ def _refuse_contradictions(target: str, options: Options) -> None:
         "--outputs": options.outputs,
         "--signature": options.signature,
     }
-    weights_only = {"--dtype": options.dtype, "--names": options.names, "--keep-optimizer": options.keep_optimizer}
+    weights_only = {
+        "--dtype": options.dtype,
+        "--keep-optimizer": options.keep_optimizer,
+        "--names": options.names,
+        "--unstorable": options.unstorable != "error",
+    }
     _refuse(graph_only if target in WEIGHTS else weights_only, target)
     _refuse({"--opset": options.opset} if target != "onnx" else {}, target)
     _refuse({"--max-shard-size": options.max_shard_size} if target != "safetensors" else {}, target)

@@ -17,11 +17,12 @@ from .convert_bundle import BundleJob, storage_order
 from .job import Job
 from .load import load_checkpoint
 from .named import named_tensors, source_name
-from .names import Entry, select_names
+from .names import Entry, Selection, select_names
 from .options import Options, Path
 from .report import Checked, Report, plural
 from .roles import BOOKKEEPING, EMA, OPTIMIZER, STEP, WEIGHT
 from .shards import plan_shards, shard_index, shard_names
+from .storable import make_storable
 from .verify import verify_tensors
 
 SURPLUS = {
@@ -49,28 +50,41 @@ def plan_weights(source: Path, target: str, options: Options, report: Report) ->
     report.notes += named.notes
     report.dropped |= named.dropped
     report.dropped_bytes = sum(t.nbytes for n, t in named.tensors.items() if n in selection.dropped)
-    tensors: Mapping[str, Tensor] = selection.tensors
+    tensors: dict[str, Tensor] = selection.tensors
     if options.dtype:
         tensors = cast_floats(tensors, options.dtype)
-    report.take(selection)
-    report.keep(Entry(e.target, e.source, tensors[e.target], e.averaged) for e in selection.entries.values())
     casts = [tensor for tensor in tensors.values() if isinstance(tensor, Cast)]
     if casts:
         types = sorted({str(tensor.base.dtype) for tensor in casts})
         report.notes.append(f"{plural(len(casts), 'tensor')} cast from {', '.join(types)} to {options.dtype}")
+    if target != "bundle":
+        tensors = _storable(tensors, target, options.unstorable, selection, report)
+    report.take(selection)
+    report.keep(Entry(e.target, e.source, tensors[e.target], e.averaged) for e in selection.entries.values())
     if target == "bundle":
         order = storage_order(source, selection, named.keys)
         return BundleJob({name: tensors[name] for name in order})
-    if target == "npz":
-        from tensorferry.formats.npz_file import refuse_unstorable
-    else:
-        from tensorferry.formats.safetensors_file import refuse_unstorable
-    refuse_unstorable(tensors)
     shards: list[Mapping[str, Tensor]] = [tensors]
     if options.max_shard_size is not None and sum(t.nbytes for t in tensors.values()) > options.max_shard_size:
         shards = list(plan_shards(tensors, options.max_shard_size))
         report.notes.append(f"divided into {plural(len(shards), 'file')}")
     return WeightsJob(target, tensors, shards, source_name(source))
+
+
+def _storable(
+    tensors: dict[str, Tensor], target: str, policy: str, selection: Selection, report: Report
+) -> dict[str, Tensor]:
+    """The tensors in types that the format has; those that are dropped leave the selection."""
+    if target == "npz":
+        from tensorferry.formats.npz_file import has_type, refuse_unstorable
+    else:
+        from tensorferry.formats.safetensors_file import has_type, refuse_unstorable
+    tensors, dropped, notes = make_storable(tensors, has_type, policy)
+    for name, reason in dropped.items():
+        selection.dropped[selection.entries.pop(name).source] = reason
+    report.notes += notes
+    refuse_unstorable(tensors)
+    return tensors
 
 
 @dataclass(slots=True)

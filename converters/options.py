@@ -25,6 +25,7 @@ class Options:
     names: str | None = None
     keep_optimizer: bool = False
     dtype: str | None = None
+    unstorable: str = "error"
     max_shard_size: int | None = None
     opset: int | None = None
     verify: bool = False

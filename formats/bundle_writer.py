@@ -87,7 +87,7 @@ def refuse_unstorable(tensors: Mapping[str, Tensor]) -> None:
         if tensor.dtype.kind == OPAQUE or isinstance(tensor, OpaqueTensor) or tensor.rank > MAX_RANK
     ]
     if odd:
-        raise UnsupportedError("checkpoint", f"can't be written with {listing(odd)}", hint="exclude or convert them")
+        raise UnsupportedError("checkpoint", f"can't be written with {listing(odd)}", hint="--exclude them")
     names = [name for name in tensors if not name or name[0] == "\0" or not _is_text(name)]
     if names:
         raise UnsupportedError(

@@ -195,15 +195,17 @@ def write_npz(
 
 def refuse_unstorable(tensors: Mapping[str, Tensor]) -> None:
     """UnsupportedError that lists all tensors whose types, or else names, the format has no place for."""
-    wrong = [f"{name!r} ({tensor.dtype})" for name, tensor in tensors.items() if not _is_native(tensor.dtype)]
+    wrong = [f"{name!r} ({tensor.dtype})" for name, tensor in tensors.items() if not has_type(tensor.dtype)]
     if wrong:
-        raise UnsupportedError("npz", f"has no type for {listing(wrong)}", hint="exclude or convert them")
+        raise UnsupportedError(
+            "npz", f"has no type for {listing(wrong)}", hint="--unstorable says what to do, or --exclude them"
+        )
     named = [name for name in tensors if "\0" in name or not _fits(name) or f"{name}.npy" in tensors]
     if named:
         raise UnsupportedError("npz", f"can't hold tensors named {listing(map(repr, named))}", hint="rename them")
 
 
-def _is_native(dtype: DType) -> bool:
+def has_type(dtype: DType) -> bool:
     """Whether numpy itself has the type, so that an `.npy` header can name it."""
     import numpy as np
 

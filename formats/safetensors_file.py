@@ -190,8 +190,8 @@ def safetensors_header(
 
 def refuse_unstorable(tensors: Mapping[str, Tensor]) -> None:
     """UnsupportedError that lists all tensors whose types, or else names, the format has no place for."""
-    hint = "exclude or convert them"
-    types_ = [f"{name!r} ({tensor.dtype})" for name, tensor in tensors.items() if tensor.dtype.name not in _WORDS]
+    hint = "--unstorable says what to do, or --exclude them"
+    types_ = [f"{name!r} ({tensor.dtype})" for name, tensor in tensors.items() if not has_type(tensor.dtype)]
     if types_:
         raise UnsupportedError("safetensors", f"has no type for {listing(types_)}", hint=hint)
     odd = [name for name, tensor in tensors.items() if tensor.size * tensor.dtype.bits % 8]
@@ -204,6 +204,11 @@ def refuse_unstorable(tensors: Mapping[str, Tensor]) -> None:
         raise UnsupportedError(
             "safetensors", f"can't hold tensors named {listing(map(repr, names))}", hint="rename them"
         )
+
+
+def has_type(dtype: DType) -> bool:
+    """Whether the format has the element type."""
+    return dtype.name in _WORDS
 
 
 def _write(file: IO[bytes], header: bytes, order: list[str], tensors: Mapping[str, Tensor]) -> None:

@@ -49,6 +49,7 @@ def convert(
     names: str | None = None,
     keep_optimizer: bool = False,
     dtype: str | None = None,
+    unstorable: str = "error",
     max_shard_size: str | int | None = None,
     opset: int | None = None,
     verify: bool = False,
@@ -63,8 +64,9 @@ def convert(
     values (`add:0`); without `outputs` the signature's or the only likely ones are taken. `progress` is called with the
     bytes written and the bytes in all.
 
-    Of a checkpoint, what is not a weight (optimizer slots, averages, counters) is left out unless `keep_optimizer`;
-    `names` ("key", "full", "object") says what the tensors of a TensorFlow 2 checkpoint are called.
+    Of a checkpoint, what is not a weight (optimizer slots, averages, counters) is left out unless `keep_optimizer`.
+    `names` ("key", "full", "object") says what the tensors of a TensorFlow 2 checkpoint are called, `unstorable`
+    ("error", "drop", "bits") what becomes of tensors of types that the format lacks.
 
     Raises TensorferryError, and leaves the destination as it was.
     """
@@ -89,6 +91,7 @@ def convert(
         names=names,
         keep_optimizer=keep_optimizer,
         dtype=dtype,
+        unstorable=unstorable,
         max_shard_size=None if max_shard_size is None else parse_size(str(max_shard_size)),
         opset=opset,
         verify=verify,

@@ -108,7 +108,7 @@ class Fixture:
 
 
 def unpack(arrays: Any, item: dict[str, Any]) -> np.ndarray[Any, Any]:
-    """An array that fixtures/oracle/answer.py packed: strings from their bytes and lengths, odd types from their bits."""
+    """An array that oracle/answer.py packed: strings from their bytes and lengths, odd types from their bits."""
     key, array = item["key"], arrays[item["key"]]
     if f"{key}_lengths" in arrays:
         lengths = arrays[f"{key}_lengths"]

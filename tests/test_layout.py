@@ -39,7 +39,7 @@ def module_name(path: Path) -> str:
 
 
 def imports(path: Path, *, for_types: bool = True) -> set[str]:
-    """Every module that a file imports, wherever in it, by its full name; or those alone that are loaded when it runs."""
+    """Every module that a file imports, wherever in it, by its full name; or only those that are loaded when it runs."""
     package = module_name(path).split(".")
     if path.name != "__init__.py":
         package = package[:-1]
@@ -138,7 +138,7 @@ def test_every_package_goes_into_the_wheel() -> None:
 
 def test_all_data_files_go_into_the_wheel() -> None:
     declared = setup()["options.package_data"]
-    for room, package in PACKAGES.items():
+    for room in PACKAGES:
         for path in (ROOT / room).rglob("*"):
             inside = any(parent.is_symlink() for parent in path.parents) or path.is_symlink()
             if inside or path.is_dir() or path.suffix in (".py", ".pyc"):

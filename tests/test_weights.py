@@ -119,6 +119,55 @@ def test_types_that_a_format_lacks_are_listed(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_types_that_a_format_lacks_are_dropped_on_request(tmp_path: Path) -> None:
+    words = ["convert", FIXTURES["bundle_dtypes"].prefix, tmp_path / "w.safetensors", "--unstorable", "drop"]
+    report = ferried(*words, "--verify", "--json").json
+    assert report["dropped"]["types/complex128"] == "the format has no type complex128"
+    wanted = FIXTURES["bundle_dtypes"].tensors()
+    assert set(load_file(tmp_path / "w.safetensors")) == set(wanted) - set(report["dropped"])
+
+
+def test_types_that_a_format_lacks_are_kept_as_bits(tmp_path: Path) -> None:
+    source = FIXTURES["bundle_dtypes"].prefix
+    words = ["--exclude", "*string*", "--unstorable", "bits", "--verify"]
+    outcome = ferried("convert", source, tmp_path / "w.safetensors", *words)
+    assert "types/qint8: qint8" in outcome.out
+    wanted = FIXTURES["bundle_dtypes"].tensors()
+    found = load_file(tmp_path / "w.safetensors")
+    for name in ("types/complex128", "types/qint8", "types/quint16", "types/qint32"):
+        assert found[name].tobytes() == wanted[name].tobytes()
+    assert found["types/complex128"].shape == (*wanted["types/complex128"].shape, 2)
+
+
+def test_what_is_not_a_weight_is_left_out_and_told(tmp_path: Path) -> None:
+    report = ferried("convert", MNIST, tmp_path / "w.safetensors", "--json").json
+    assert sorted(load_file(tmp_path / "w.safetensors")) == sorted(
+        name
+        for name in FIXTURES["mnist"].tensors()
+        if "Adam" not in name and "Average" not in name and name not in ("beta1_power", "beta2_power", "global_step")
+    )
+    assert report["dropped"]["conv1/kernel/Adam_1"] == "of the optimizer (--keep-optimizer keeps them)"
+    dropped = [value.nbytes for name, value in FIXTURES["mnist"].tensors().items() if name in report["dropped"]]
+    assert report["dropped_bytes"] == sum(dropped)
+    ferried("convert", MNIST, tmp_path / "adam.safetensors", "--include", "*/Adam")
+    assert all(name.endswith("/Adam") for name in load_file(tmp_path / "adam.safetensors"))
+
+
+@pytest.mark.parametrize("name", ["v1_saver", "v1_sharded"])
+def test_v1_as_v2_is_equal_to_tensorflows_resave(name: str, tmp_path: Path) -> None:
+    ferried("convert", FIXTURES[name].file("model.ckpt"), tmp_path / "v2.ckpt", "--keep-optimizer", "--verify")
+    ferried("diff", tmp_path / "v2.ckpt", FIXTURES[name].file("resaved"))
+
+
+def test_names_of_a_tensorflow_2_checkpoint(tmp_path: Path) -> None:
+    source = HOME / "objects_keras"
+    ferried("convert", source, tmp_path / "people.safetensors")
+    assert {"hidden/kernel", "norm/gamma"} < set(load_file(tmp_path / "people.safetensors"))
+    ferried("convert", source, tmp_path / "keys.safetensors", "--names", "key")
+    assert all(name.endswith(".ATTRIBUTES/VARIABLE_VALUE") for name in load_file(tmp_path / "keys.safetensors"))
+    assert "norm/gamma" not in tensorferry.load_checkpoint(source)
+
+
 def test_diff_across_formats(tmp_path: Path) -> None:
     ferried("convert", HOME / "add", tmp_path / "add.safetensors")
     ferried("convert", HOME / "add", tmp_path / "add.npz")

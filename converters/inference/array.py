@@ -181,12 +181,6 @@ def list_diff(node: OpNode, x: Value, y: Value) -> Result:
     return [(None,), (None,)]
 
 
-@RULES.op("SetDiff1D")
-def set_diff(node: OpNode, x: Value, y: Value) -> Result:
-    """ListDiff under another name."""
-    return [(None,), (None,)]
-
-
 @RULES.op("Bincount", "DenseBincount", attrs={"binary_output"})
 def bincount(node: OpNode, x: Value, size: Value, weights: Value) -> Result:
     """`size` bins; DenseBincount keeps the first dimension of a matrix."""

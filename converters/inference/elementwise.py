@@ -52,17 +52,18 @@ RULES.add("ApproximateEqual", same, {"tolerance"})
 
 @RULES.op("Equal", "NotEqual", attrs={"incompatible_shape_error"})
 def equal(node: OpNode, x: Value, y: Value) -> Result:
-    """Broadcast; but a scalar for shapes that can't, if that is allowed, so it has to be known that they can."""
-    if not node.flag("incompatible_shape_error") and not _surely_broadcast(x.dims, y.dims):
-        return None
+    """Broadcast; but a scalar for shapes that can't, where that is allowed."""
+    if not node.flag("incompatible_shape_error") and never_broadcast(x.dims, y.dims):
+        return ()
     return broadcast_dims((x.dims, y.dims))
 
 
-def _surely_broadcast(x: Dims, y: Dims) -> bool:
+def never_broadcast(x: Dims, y: Dims) -> bool:
+    """Whether two shapes are known not to broadcast."""
     if x is None or y is None:
         return False
     pairs = zip(reversed(x), reversed(y), strict=False)
-    return all(a == b or 1 in (a, b) for a, b in pairs if not (isinstance(a, str) or isinstance(b, str)))
+    return any(isinstance(a, int) and isinstance(b, int) and a != b and 1 not in (a, b) for a, b in pairs)
 
 
 def entrywise(function: Callable[..., Dim], dims: Dims, *inputs: Value) -> tuple[Dim, ...] | None:

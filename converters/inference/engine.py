@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from tensorferry.formats.dtype import DType
 from tensorferry.formats.errors import GraphError, UnsupportedError
@@ -20,6 +20,7 @@ from tensorferry.formats.tensor import ArrayTensor
 
 from ..dims import Dim, Dims, product, symbol
 from ..ir import AttrList, Graph, Node, Shape, value_name
+from ..kernels import run
 from ..op_registry import input_dtypes, op_defs, output_dtypes
 from ..ops import OpNode, OpTable
 from ..values import MAX_ENTRIES, Value
@@ -128,7 +129,9 @@ def _value(dtype: DType, fact: Dims | Fact) -> Value:
         return Value(dtype, fact)
     entries = fact.entries
     if entries is not None:
-        low, high = (-(1 << (dtype.bits - 1)), 1 << (dtype.bits - 1)) if dtype.kind == "signed" else (0, 1 << 64)
+        low, high = (
+            (-(1 << (dtype.bits - 1)), 1 << (dtype.bits - 1)) if dtype.kind == "signed" else (0, 1 << dtype.bits)
+        )
         entries = tuple(None if isinstance(e, int) and not low <= e < high else e for e in entries)
         if len(entries) > MAX_ENTRIES or not any(entry is not None for entry in entries):
             entries = entries if entries == () else None
@@ -143,8 +146,7 @@ def _evaluated(
         return None
     if facts is not None and all(isinstance(f, Fact) and (f.tensor is not None or _complete(f)) for f in facts):
         return None
-    table = _kernels()
-    if table is None or node.op not in table or table.unknown_attrs(node) or facts is None:
+    if facts is None or "Random" in node.op or node.op.startswith("Stateless"):
         return None
     for fact in facts:
         size = product(fact.dims if isinstance(fact, Fact) else fact)
@@ -154,27 +156,15 @@ def _evaluated(
     if any(array is None for array in arrays):
         return None
     try:
-        results = table.find(node)(OpNode(node), *arrays)
+        results = run(node, [array for array in arrays if array is not None])
     except UnsupportedError:
         return None
-    results = results if isinstance(results, (tuple, list)) else (results,)
-    return [
-        Fact(tensor.shape, None, tensor)
-        for tensor in (ArrayTensor(array, dtype) for array, dtype in zip(results, dtypes, strict=True))
-    ]
+    tensors = [ArrayTensor(array, dtype) for array, dtype in zip(results, dtypes, strict=True)]
+    return [Fact(tensor.shape, None, tensor) for tensor in tensors]
 
 
 def _complete(fact: Fact) -> bool:
     return fact.entries is not None and all(isinstance(entry, int) for entry in fact.entries)
-
-
-@cache
-def _kernels() -> OpTable[Callable[..., Any]] | None:
-    try:
-        from ..kernels import kernels
-    except ImportError:
-        return None
-    return kernels()
 
 
 def _hints(node: Node) -> list[Dims]:

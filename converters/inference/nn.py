@@ -43,7 +43,8 @@ def _convolved(node: OpNode, x: Value, kernel: Sequence[Dim], channels: Dim) -> 
     return tuple(dims)
 
 
-_CONV = {"strides", "padding", "explicit_paddings", "data_format", "dilations", "use_cudnn_on_gpu"}
+_DEPTHWISE = {"strides", "padding", "explicit_paddings", "data_format", "dilations"}
+_CONV = {*_DEPTHWISE, "use_cudnn_on_gpu"}
 
 
 @RULES.op("Conv2D", "Conv3D", attrs=_CONV)
@@ -53,7 +54,7 @@ def conv(node: OpNode, x: Value, weights: Value) -> Result:
     return _convolved(node, x, kernel[:-2], kernel[-1])
 
 
-@RULES.op("DepthwiseConv2dNative", attrs=_CONV)
+@RULES.op("DepthwiseConv2dNative", attrs=_DEPTHWISE)
 def depthwise_conv(node: OpNode, x: Value, weights: Value) -> Result:
     """Weights [height, width, C, multiplier] -> C * multiplier channels."""
     kernel = with_rank(node, weights, 4)
@@ -144,7 +145,7 @@ def extract_image_patches(node: OpNode, x: Value) -> Result:
 
 
 @RULES.op(
-    "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3", "FusedBatchNormEx", "_FusedBatchNormEx",
+    "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3",
     attrs={"epsilon", "exponential_avg_factor", "data_format", "is_training"},
 )  # fmt: skip
 def fused_batch_norm(node: OpNode, x: Value, scale: Value, offset: Value, mean: Value, variance: Value) -> Result:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ..dims import Dims, multiply
 from ..ops import OpNode, OpTable
 from ..values import Value
-from .facts import Fact, Result, axis_index, dim_at, unknown
+from .facts import Fact, Result, axis_index, dim_at, unknown, vector
 
 RULES: OpTable[Callable[..., Result]] = OpTable("inference rule")
 
@@ -52,3 +52,19 @@ def arg_max(node: OpNode, x: Value, axis: Value) -> Result:
         return unknown(len(x.dims) - 1)
     place = axis_index(node, at, len(x.dims))
     return x.dims[:place] + x.dims[place + 1 :]
+
+
+@RULES.op("BroadcastGradientArgs")
+def broadcast_gradient_args(node: OpNode, x: Value, y: Value) -> Result:
+    """The dimensions over which a broadcast's gradient is summed for either shape: those that are 1 there, or missing."""
+    shapes = [value.known_entries() for value in (x, y)]
+    if any(shape is None or None in shape for shape in shapes):
+        return [(None,), (None,)]
+    left, right = (shape for shape in shapes if shape is not None)
+    if left == right:
+        return [vector(()), vector(())]
+    rank = max(len(left), len(right))
+    wide = [(1,) * (rank - len(shape)) + shape for shape in (left, right)]
+    if not all(a == b or 1 in (a, b) for a, b in zip(*wide, strict=True)):
+        return [(None,), (None,)]
+    return [vector([axis for axis, dim in enumerate(shape) if dim == 1]) for shape in wide]

@@ -1,4 +1,4 @@
-"""Matrix products, Einsum, inverses, determinants. Floating types below 32 bits are multiplied and summed in float32."""
+"""Matrix products, Einsum, inverses, determinants. Floating types below 32 bits are multiplied and added in float32."""
 
 from __future__ import annotations
 

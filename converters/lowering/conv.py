@@ -16,7 +16,8 @@ from .layout import channels_first, channels_last, spatial
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")
 
-_CONV = {"strides", "padding", "explicit_paddings", "data_format", "dilations", "use_cudnn_on_gpu"}
+_DEPTHWISE = {"strides", "padding", "explicit_paddings", "data_format", "dilations"}
+_CONV = {*_DEPTHWISE, "use_cudnn_on_gpu"}
 
 
 class Window:
@@ -87,7 +88,7 @@ def conv(node: OpNode, g: Builder, x: Value, weights: Value) -> Value:
     return _convolved(node, g, x, moved, kernel[:-2], groups)
 
 
-@LOWERINGS.op("DepthwiseConv2dNative", attrs=_CONV)
+@LOWERINGS.op("DepthwiseConv2dNative", attrs=_DEPTHWISE)
 def depthwise_conv(node: OpNode, g: Builder, x: Value, weights: Value) -> Value:
     """Weights [height, width, C, multiplier]: every channel is a group of its own."""
     layout = node.text("data_format")
@@ -150,7 +151,7 @@ def conv_backprop_input(node: OpNode, g: Builder, sizes: Value, weights: Value, 
     return _transposed(node, g, sizes, moved, kernel, y, 1)
 
 
-@LOWERINGS.op("DepthwiseConv2dNativeBackpropInput", attrs=_CONV)
+@LOWERINGS.op("DepthwiseConv2dNativeBackpropInput", attrs=_DEPTHWISE)
 def depthwise_backprop_input(node: OpNode, g: Builder, sizes: Value, weights: Value, y: Value) -> Value:
     """The same with a group for each channel; weights [height, width, C, multiplier]."""
     kernel = weights.dims if weights.dims is not None else (None,) * 4

@@ -8,6 +8,7 @@ from typing import Any
 from tensorferry.formats.dtype import BOOL, DTYPES, DType
 from tensorferry.formats.errors import UnsupportedError
 
+from ..inference.elementwise import never_broadcast
 from ..ops import OpNode, OpTable
 from ..values import Value
 from .builder import Builder
@@ -34,10 +35,7 @@ def not_equal(node: OpNode, g: Builder, x: Value, y: Value) -> Value:
 
 
 def _never_broadcast(node: OpNode, x: Value, y: Value) -> bool:
-    if node.flag("incompatible_shape_error") or x.dims is None or y.dims is None:
-        return False
-    pairs = zip(reversed(x.dims), reversed(y.dims), strict=False)
-    return any(isinstance(a, int) and isinstance(b, int) and a != b and 1 not in (a, b) for a, b in pairs)
+    return not node.flag("incompatible_shape_error") and never_broadcast(x.dims, y.dims)
 
 
 @LOWERINGS.op("ApproximateEqual", attrs={"tolerance"})

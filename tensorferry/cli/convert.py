@@ -30,6 +30,9 @@ from .progress import progress_bar
 @click.option("--names", "scheme", metavar="SCHEME", help="Names in TF2 checkpoints: key, full or object.")
 @click.option("--keep-optimizer", is_flag=True, help="Keep what is not a weight: slots, averages, counters.")
 @click.option("--dtype", metavar="D", help="Cast floating-point tensors: float64, float32, float16 or bfloat16.")
+@click.option(
+    "--unstorable", default="error", metavar="POLICY", help="Types that DST lacks: error, drop, or keep as bits."
+)
 @click.option("--max-shard-size", metavar="5GB", help="Divide safetensors into files of at most this size.")
 @click.option("--opset", metavar="N", type=int, help="The ONNX opset; default 18.")
 @click.option("--verify", is_flag=True, help="Compare what is written with what was read, and write it only if equal.")
@@ -52,6 +55,7 @@ def convert(
     scheme: str | None,
     keep_optimizer: bool,
     dtype: str | None,
+    unstorable: str,
     max_shard_size: str | None,
     opset: int | None,
     verify: bool,
@@ -86,6 +90,7 @@ def convert(
             names=scheme,
             keep_optimizer=keep_optimizer,
             dtype=dtype,
+            unstorable=unstorable,
             max_shard_size=max_shard_size,
             opset=opset,
             verify=verify,

@@ -131,7 +131,9 @@ class TestTolerance:
         assert differ(a, b) == ("1 of 2 differ", 0.5)
         assert differ(a, b, atol=0.5) is None
 
-    @pytest.mark.parametrize("name", sorted(name for name, dtype in DTYPES.items() if dtype.is_plain and name != "bool"))
+    @pytest.mark.parametrize(
+        "name", sorted(name for name, dtype in DTYPES.items() if dtype.is_plain and name != "bool")
+    )
     def test_every_type_of_numbers(self, name):
         dtype = DTYPES[name]
         a, b = (ArrayTensor(np.array(values).astype(dtype.numpy()), dtype) for values in ([1, 0], [1, 1]))

@@ -61,9 +61,7 @@ def model(**collections):
 def test_of_collections():
     """Trainable ones and those in moving_average_variables are averaged, others keep their names."""
     found = restore_table_of_graph(
-        model(
-            variables=("a", "b", "step"), trainable_variables=("a",), moving_average_variables=("b",)
-        )
+        model(variables=("a", "b", "step"), trainable_variables=("a",), moving_average_variables=("b",))
     )
     assert found == {shadow("a"): "a", shadow("b"): "b", "step": "step"}
 

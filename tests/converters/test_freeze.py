@@ -168,7 +168,9 @@ def test_gathers_have_an_axis():
     found = freeze(handle_graph(Node("ids", "Placeholder"), gather()), ["g"], {"v": VALUE})
     assert list(found.nodes) == ["v", "ids", "g/axis", "g"]
     assert found.nodes["g/axis"].attrs["value"].numpy() == np.int32(0)
-    assert found.nodes["g"] == Node("g", "GatherV2", ("v", "ids", "g/axis"), {"Tparams": FLOAT32, "Tindices": INT32, "Taxis": INT32})
+    assert found.nodes["g"] == Node(
+        "g", "GatherV2", ("v", "ids", "g/axis"), {"Tparams": FLOAT32, "Tindices": INT32, "Taxis": INT32}
+    )
 
 
 def test_constant():
@@ -177,7 +179,14 @@ def test_constant():
 
 @pytest.mark.parametrize(
     ("declared", "fits"),
-    [(Shape((2, 3)), True), (Shape((-1, 3)), True), (Shape(), True), (Shape((2,)), False), (Shape((3, 2)), False), (Shape(()), False)],
+    [
+        (Shape((2, 3)), True),
+        (Shape((-1, 3)), True),
+        (Shape(), True),
+        (Shape((2,)), False),
+        (Shape((3, 2)), False),
+        (Shape(()), False),
+    ],
     ids=str,
 )
 def test_declared_shapes(declared, fits):
@@ -214,9 +223,7 @@ def test_variables_without_a_value():
 
 
 def test_all_that_does_not_fit_is_told_at_once():
-    graph = Graph.of(
-        [variable(shape=Shape((4,))), variable("w", dtype=FLOAT64), Node("y", "Add", ("v", "w"))]
-    )
+    graph = Graph.of([variable(shape=Shape((4,))), variable("w", dtype=FLOAT64), Node("y", "Add", ("v", "w"))])
     message = "the graph's variables: v: expected shape [4], got [2, 3], w: expected float64, got float32"
     refused(GraphError, message, graph, "y", {"v": VALUE, "w": VALUE})
 

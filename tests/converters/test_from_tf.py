@@ -106,7 +106,9 @@ def lists(draw, depth):
         "tensor": tensors(),
         "func": funcs(depth),
     }
-    chosen = draw(st.lists(st.sampled_from(sorted(fields)), max_size=2) | st.sampled_from([[k] for k in sorted(fields)]))
+    chosen = draw(
+        st.lists(st.sampled_from(sorted(fields)), max_size=2) | st.sampled_from([[k] for k in sorted(fields)])
+    )
     for kind in chosen:
         getattr(message, kind).extend(draw(st.lists(fields[kind], max_size=3)))
     return extended(message, draw(st.integers(0, 9)) == 9)
@@ -122,7 +124,7 @@ def attr_values(draw, depth=2):
         getattr(message, kind).SetInParent()
     elif kind:
         scalars = {"s": st.binary(max_size=3), "i": int64, "f": floats, "b": st.booleans(), "type": numbers}
-        setattr(message, kind, draw(scalars[kind] if kind in scalars else names))
+        setattr(message, kind, draw(scalars.get(kind, names)))
     return extended(message, draw(st.integers(0, 9)) == 9)
 
 
@@ -299,9 +301,13 @@ def raises(kind, text, call, *args):
 
 def test_nodes_without_a_name_or_an_op():
     message = protos.GraphDef(node=[{"name": "a", "op": "B"}, {"name": "c"}])
-    raises(FormatError, "x.pb: expected node 1 to have a name and an op, got 'c' and ''", from_graph_def, message, "x.pb")
+    raises(
+        FormatError, "x.pb: expected node 1 to have a name and an op, got 'c' and ''", from_graph_def, message, "x.pb"
+    )
     message = protos.GraphDef(node=[{"op": "B"}])
-    raises(FormatError, "x.pb: expected node 0 to have a name and an op, got '' and 'B'", from_graph_def, message, "x.pb")
+    raises(
+        FormatError, "x.pb: expected node 0 to have a name and an op, got '' and 'B'", from_graph_def, message, "x.pb"
+    )
 
 
 def test_a_node_twice():

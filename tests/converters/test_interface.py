@@ -101,8 +101,18 @@ class TestValueInfo:
     graph = Graph.of(
         [
             Node("x", "Placeholder", (), {"dtype": FLOAT32, "shape": Shape((-1, 3))}),
-            Node("old", "Placeholder", (), {"dtype": FLOAT32, "shape": Shape(()), "_output_shapes": AttrList("shape", (Shape((4,)),))}),
-            Node("s", "Split", (), {"T": INT32, "num_split": 2, "_output_shapes": AttrList("shape", (Shape((1,)), Shape((2,))))}),
+            Node(
+                "old",
+                "Placeholder",
+                (),
+                {"dtype": FLOAT32, "shape": Shape(()), "_output_shapes": AttrList("shape", (Shape((4,)),))},
+            ),
+            Node(
+                "s",
+                "Split",
+                (),
+                {"T": INT32, "num_split": 2, "_output_shapes": AttrList("shape", (Shape((1,)), Shape((2,))))},
+            ),
             Node("n", "NoOp"),
             Node("f", "my_function"),
         ]
@@ -181,11 +191,17 @@ class TestOutputs:
     )
 
     def test_those_asked_for(self):
-        assert choose_outputs(model(graph=self.graph), ["softmax", "best:0"]) == {"softmax:0": "softmax:0", "best:0": "best:0"}
+        assert choose_outputs(model(graph=self.graph), ["softmax", "best:0"]) == {
+            "softmax:0": "softmax:0",
+            "best:0": "best:0",
+        }
 
     def test_those_of_a_signature(self):
         chosen = signature("s", probabilities="softmax", label="best:0")
-        assert choose_outputs(model(graph=self.graph), None, chosen) == {"probabilities": "softmax:0", "label": "best:0"}
+        assert choose_outputs(model(graph=self.graph), None, chosen) == {
+            "probabilities": "softmax:0",
+            "label": "best:0",
+        }
 
     def test_those_asked_for_come_before_a_signature(self):
         assert choose_outputs(model(graph=self.graph), ["best"], signature("s", y="softmax")) == {"best:0": "best:0"}

@@ -14,7 +14,7 @@ import pytest
 from tensorferry.converters.evaluate import evaluate
 from tensorferry.converters.fold_constants import fold_constants
 from tensorferry.converters.from_tf import from_graph_def
-from tensorferry.converters.ir import AttrList, Graph, Node
+from tensorferry.converters.ir import AttrList, Graph, Node, Shape
 from tensorferry.converters.kernels import FAMILIES, kernels, run
 from tensorferry.converters.kernels.kernel import bounded
 from tensorferry.converters.op_registry import op_defs, type_attrs
@@ -27,6 +27,7 @@ from tensorferry.formats.dtype import (
     FLOAT64,
     INT32,
     INT64,
+    RESOURCE,
     STRING_TYPE,
     of_numpy,
 )
@@ -333,6 +334,14 @@ F32 = {"T": FLOAT32}
         ),
         ("Reshape", F32 | {"Tshape": INT32}, [ONE, np.array([2], "i")], "Reshape of .* failed: .*"),
         ("EnsureShape", F32, [ONE], "expected EnsureShape's attribute 'shape' to be a shape, got none"),
+        ("EnsureShape", F32 | {"shape": Shape((2,))}, [ONE], r"expected shape \[2\], got \[1\]"),
+        ("TopKV2", F32, [ONE[0], np.array(0, "i")], r"expected 0 elements or more in each row, got shape \[\]"),
+        (
+            "UnsortedSegmentSum",
+            F32 | {"Tindices": INT32, "Tnumsegments": INT32},
+            [ONE, np.zeros(2, "i"), np.array(1, "i")],
+            r"expected data of shape \[2\] and more, got \[1\]",
+        ),
         ("Unpack", F32 | {"num": 2}, [np.ones((3,), "f")], "expected size 2 at axis 0, got 3"),
         (
             "SplitV",
@@ -583,6 +592,76 @@ def test_wrong_windows_are_errors(attrs: dict[str, Any], inputs: list[Any], erro
     assert re.fullmatch(f"n: {message}", str(caught.value))
 
 
+BACK = CONV | {"strides": AttrList("int", (1, 2, 2, 1))}
+
+
+def test_a_transposed_convolution_may_be_told_only_the_spatial_sizes() -> None:
+    kernel = np.arange(2 * 2 * 3 * 2, dtype=np.float32).reshape(2, 2, 3, 2)
+    gradient = np.arange(2 * 2 * 3 * 2, dtype=np.float32).reshape(2, 2, 3, 2)
+    full = run(node("Conv2DBackpropInput", **BACK), [np.array([2, 4, 5, 3], np.int32), kernel, gradient])
+    short = run(node("Conv2DBackpropInput", **BACK), [np.array([4, 5], np.int32), kernel, gradient])
+    np.testing.assert_array_equal(full[0], short[0])
+
+
+def test_a_gradient_of_the_wrong_size_is_an_error() -> None:
+    message = r"^n: expected a gradient of \[2, 2\] places and 1 channels, got \[1, 4, 4, 2\]$"
+    with pytest.raises(GraphError, match=message):
+        run(node("Conv2DBackpropInput", **BACK), [np.array([1, 4, 4, 2], np.int32), FILTER, IMAGE])
+
+
+def test_a_depthwise_filter_needs_the_channels_of_its_input() -> None:
+    with pytest.raises(GraphError, match=r"^n: expected a filter for 2 channels, got \[1, 1, 1, 1\]$"):
+        run(node("DepthwiseConv2dNative", **CONV), [IMAGE, FILTER[:, :, :1]])
+
+
+def test_running_out_of_memory_names_the_node(monkeypatch: pytest.MonkeyPatch) -> None:
+    def greedy(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setitem(kernels()._handlers, "Neg", greedy)  # type: ignore[arg-type]
+    with pytest.raises(UnsupportedError, match=r"^n: expected memory for Neg of float32 \[1\], got none$"):
+        run(node("Neg", T=FLOAT32), [ONE])
+
+
+def test_a_kernel_that_gives_another_type_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(kernels()._handlers, "Neg", lambda node, x: (x.astype(np.float64), x))
+    with pytest.raises(GraphError, match="^n: expected Neg to make float32, got float64, float32$"):
+        run(node("Neg", T=FLOAT32), [ONE])
+
+
+def test_empty_is_zeros() -> None:
+    (found,) = run(node("Empty", dtype=FLOAT32), [np.array([2], np.int32)])
+    np.testing.assert_array_equal(found, np.zeros(2, np.float32))
+
+
+def test_stateless_random_numbers_follow_from_their_seed() -> None:
+    stateless = node("StatelessRandomNormal", T=INT32, Tseed=INT32, dtype=FLOAT32)
+    shape = np.array([50], np.int32)
+    (first,), (same,), (other,) = (
+        run(stateless, [shape, np.array(seed, np.int32)]) for seed in ([1, 2], [1, 2], [1, -3])
+    )
+    np.testing.assert_array_equal(first, same)
+    assert not np.array_equal(first, other)
+
+
+def test_digamma_has_poles() -> None:
+    (found,) = run(node("Digamma", T=FLOAT64), [np.array([0.0, -2.0, np.nan])])
+    assert np.isnan(found).all()
+
+
+def test_a_constant_of_a_type_that_no_array_holds_is_refused() -> None:
+    from tensorferry.formats.tensor import SplatTensor
+
+    value = SplatTensor(np.zeros(()), (1,), RESOURCE)
+    with pytest.raises(UnsupportedError, match="^n: no array holds resource$"):
+        run(node("Const", dtype=RESOURCE, value=value), [])
+
+
+def test_blocks_know_two_data_formats() -> None:
+    with pytest.raises(UnsupportedError, match="^n: expected data_format NHWC or NCHW, got NCHW_VECT_C$"):
+        run(node("DepthToSpace", T=FLOAT32, block_size=1, data_format=b"NCHW_VECT_C"), [IMAGE])
+
+
 def test_a_huge_window_is_refused() -> None:
     sizes = AttrList("int", (1, 1 << 40, 1, 1))
     attrs = {"T": FLOAT32, "strides": AttrList("int", (1, 1, 1, 1)), "padding": b"VALID", "ksize": sizes}
@@ -602,7 +681,8 @@ def test_strings_stay_objects() -> None:
         ("Reshape", {"T": STRING_TYPE, "Tshape": INT32}, [words[:1], np.zeros(0, np.int32)]),
     ]:
         found = run(node(op, **attrs), inputs)
-        assert [(value.dtype, value.shape, value.item()) for value in found][0] == (np.dtype(object), (), b"a")
+        first = found[0]
+        assert (first.dtype, first.shape, first.item()) == (np.dtype(object), (), b"a")
 
 
 def test_a_window_that_does_not_fit_has_no_place() -> None:

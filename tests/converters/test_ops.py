@@ -115,7 +115,9 @@ class TestTable:
     def test_attributes_that_would_be_ignored(self):
         node = Node("m", "MatMul", (), {"T": INT32, "transpose_a": True, "transpose_b": True, "_private": 1})
         assert self.table("MatMul", attrs={"transpose_a"}).unknown_attrs(node) == ["transpose_b"]
-        with pytest.raises(UnsupportedError, match="^m: the kernel of MatMul knows no attribute transpose_a, transpose_b$"):
+        with pytest.raises(
+            UnsupportedError, match="^m: the kernel of MatMul knows no attribute transpose_a, transpose_b$"
+        ):
             self.table("MatMul").find(node)
 
     def test_attributes_at_their_default(self):

@@ -38,6 +38,7 @@ def test_a_plain_conversion():
             for n in ("v1", "v2")
         ],
         "dropped": {},
+        "dropped_bytes": 0,
         "renamed": {},
         "without_average": [],
         "inputs": {},
@@ -50,7 +51,9 @@ def test_a_plain_conversion():
 
 
 def test_everything_at_once():
-    report = report_of("v", f"v/{SHADOW}", "w", f"w/{SHADOW}", "step", "x", ema=SHADOW, exclude=["x"], rename={"v": "V"})
+    report = report_of(
+        "v", f"v/{SHADOW}", "w", f"w/{SHADOW}", "step", "x", ema=SHADOW, exclude=["x"], rename={"v": "V"}
+    )
     report.inputs["x:0"] = "float32 [?, 784]"
     report.outputs["y:0"] = "float32 [?]"
     report.nodes = (12, 3)
@@ -94,7 +97,9 @@ def test_many_names_are_cut_short():
 
 
 def test_many_equal_checks_are_told_in_one_line():
-    report = Report("a", "b", "npz", checks=[Checked(f"v{i}", 0.0, True) for i in range(9)] + [Checked("w", 1.0, False)])
+    report = Report(
+        "a", "b", "npz", checks=[Checked(f"v{i}", 0.0, True) for i in range(9)] + [Checked("w", 1.0, False)]
+    )
     assert report.text().splitlines()[-2:] == [
         "  verified  9 equal: v0, v1, v2, v3, v4, v5, ... and 3 more",
         "  DIFFERS   w: largest difference 1",

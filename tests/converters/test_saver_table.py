@@ -66,7 +66,11 @@ def test_a_graph_without_a_saver(name):
 
 @pytest.mark.parametrize("op", ["Assign", "AssignVariableOp"])
 def test_assignments(op):
-    found = graph(*restore("save", ["x", "y"]), assign("s1", "a", "save/RestoreV2", op), assign("s2", "b:0", "save/RestoreV2:1", op))
+    found = graph(
+        *restore("save", ["x", "y"]),
+        assign("s1", "a", "save/RestoreV2", op),
+        assign("s2", "b:0", "save/RestoreV2:1", op),
+    )
     assert saver_table(found) == {"a": "x", "b": "y"}
 
 

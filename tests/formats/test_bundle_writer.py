@@ -323,7 +323,7 @@ def test_types_without_a_place_are_listed_together(tmp_path: Path) -> None:
         write_bundle(tmp_path / "b", tensors)
     assert str(caught.value) == (
         "checkpoint: can't be written with 'list' (variant), 'handle' (resource), 'deep' (float64, rank 33) "
-        "(exclude or convert them)"
+        "(--exclude them)"
     )
     assert not os.listdir(tmp_path)
 

@@ -68,7 +68,8 @@ def test_one_line(text, line):
 
 
 @pytest.mark.parametrize(
-    ("count", "text"), [(0, ""), (1, "0"), (3, "0, 1, 2"), (4, "0, 1, 2, ... and 1 more"), (9, "0, 1, 2, ... and 6 more")]
+    ("count", "text"),
+    [(0, ""), (1, "0"), (3, "0, 1, 2"), (4, "0, 1, 2, ... and 1 more"), (9, "0, 1, 2, ... and 6 more")],
 )
 def test_listing(count, text):
     assert listing(range(count), 3) == text

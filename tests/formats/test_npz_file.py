@@ -346,7 +346,7 @@ class TestWrite:
             write_npz(tmp_path / "a.npz", tensors)
         assert str(error.value) == (
             "npz: has no type for 'string' (string), 'bfloat16' (bfloat16), 'float8_e5m2' (float8_e5m2), "
-            "'int4' (int4), 'qint8' (qint8), 'resource' (resource) (exclude or convert them)"
+            "'int4' (int4), 'qint8' (qint8), 'resource' (resource) (--unstorable says what to do, or --exclude them)"
         )
         assert os.listdir(tmp_path) == []
 

@@ -215,7 +215,7 @@ class TestWrite:
         assert str(error.value) == (
             "safetensors: has no type for 'a string' (string), 'a complex128' (complex128), 'a int4' (int4), "
             "'a uint2' (uint2), 'a qint8' (qint8), 'a float8_e4m3b11fnuz' (float8_e4m3b11fnuz), "
-            "'a resource' (resource) (exclude or convert them)"
+            "'a resource' (resource) (--unstorable says what to do, or --exclude them)"
         )
         assert os.listdir(tmp_path) == []
 

@@ -112,7 +112,9 @@ class TestFile:
         assert b"".join(chunks) == MATRIX.tobytes()
         assert all(len(chunk) <= limit for chunk in chunks)
 
-    @pytest.mark.parametrize("dtype", ["float32", "int16", "complex64", "complex128", "bfloat16", "uint8", "bool", "int64"])
+    @pytest.mark.parametrize(
+        "dtype", ["float32", "int16", "complex64", "complex128", "bfloat16", "uint8", "bool", "int64"]
+    )
     def test_big_endian(self, tmp_path, dtype):
         kind = DTYPES[dtype]
         values = np.array([1, 0, 1, 1, 0, 1]).astype(kind.numpy())

@@ -120,7 +120,9 @@ def test_writing_and_reading_is_the_identity(name, shape):
         array[:] = [b"\0" * index for index in range(count)]
     else:
         array = (np.arange(count) % 2).astype(dtype.numpy())
-    again = ProtoTensor(protos.parse("TensorProto", to_proto(ArrayTensor(array.reshape(shape), dtype)).SerializeToString(), ""))
+    again = ProtoTensor(
+        protos.parse("TensorProto", to_proto(ArrayTensor(array.reshape(shape), dtype)).SerializeToString(), "")
+    )
     assert (again.dtype, again.shape) == (dtype, shape)
     assert np.array_equal(again.numpy(), array.reshape(shape))
 

@@ -31,6 +31,7 @@ TENSORFLOW_CANNOT = {
 }
 """Tensors that its reader refuses."""
 
+
 def open_ours(name: str, prefix: Path) -> Mapping[str, Tensor]:
     return read_v1(prefix) if name.startswith("v1_") else load_checkpoint(prefix)
 

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from tensorferry.converters.freeze import freeze
+from tensorferry.converters.from_tf import from_graph_def
 from tensorferry.converters.ir import Model
 from tensorferry.converters.names import EMA_SUFFIX
+from tensorferry.converters.op_registry import input_dtypes
 from tensorferry.converters.to_graph_def import to_graph_def
 from tensorferry.formats.errors import NameMapError, UnsupportedError
 from tests.converters.freezing import load_fixture, values_of
@@ -82,19 +84,28 @@ def frozen(tf1: Oracle, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     }
 
 
+def is_broken(message: Any) -> bool:
+    """Whether TensorFlow put a constant where an op wants a variable's resource: nothing can load such a graph."""
+    graph = from_graph_def(message)
+    return any(
+        dtype.name == "resource" and graph.producer(value).op == "Const"
+        for node in graph
+        for dtype, value in zip(input_dtypes(node), node.data_inputs, strict=True)
+    )
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_equal_messages(name: str, frozen: dict[str, Any]) -> None:
-    try:
-        ours = CASES[name].ours()
-    except UnsupportedError as error:
-        # TensorFlow puts a constant where a resource is wanted, or refuses too; nothing can load what it makes.
-        assert "to take variables" in str(error)
+    if isinstance(frozen[name], str):
+        # A variable that is not in the checkpoint: there is no value for either.
+        with pytest.raises(NameMapError):
+            CASES[name].ours()
         return
-    except NameMapError as error:
-        # A variable that is not in the checkpoint: TensorFlow finds none of its value either.
-        assert isinstance(frozen[name], str), error
+    if is_broken(frozen[name]):
+        with pytest.raises(UnsupportedError, match="to take variables"):
+            CASES[name].ours()
         return
-    assert not isinstance(frozen[name], str), frozen[name]
+    ours = CASES[name].ours()
     assert [node.name for node in ours.node] == [node.name for node in frozen[name].node]
     assert ours == frozen[name]
 
@@ -105,11 +116,5 @@ def test_the_recorded_ones_are_what_it_says_today(frozen: dict[str, Any]) -> Non
 
 
 def test_most_cases_are_compared(frozen: dict[str, Any]) -> None:
-    compared = 0
-    for name, message in frozen.items():
-        try:
-            CASES[name].ours()
-        except (UnsupportedError, NameMapError):
-            continue
-        compared += not isinstance(message, str)
-    assert compared > 0.8 * len(CASES)
+    compared = [name for name, message in frozen.items() if not isinstance(message, str) and not is_broken(message)]
+    assert len(compared) > 0.7 * len(CASES)
