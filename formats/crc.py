@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from .tensor import Buffer
+if TYPE_CHECKING:
+    from .tensor import Buffer
 
 _DELTA = 0xA282EAD8
 

@@ -56,7 +56,7 @@ def arg_max(node: OpNode, x: Value, axis: Value) -> Result:
 
 @RULES.op("BroadcastGradientArgs")
 def broadcast_gradient_args(node: OpNode, x: Value, y: Value) -> Result:
-    """The dimensions over which a broadcast's gradient is summed for either shape: those that are 1 there, or missing."""
+    """The dimensions over which the gradient of a broadcast is summed for either shape: those of 1, or missing."""
     shapes = [value.known_entries() for value in (x, y)]
     if any(shape is None or None in shape for shape in shapes):
         return [(None,), (None,)]

@@ -11,8 +11,20 @@ from hypothesis import strategies as st
 
 from tensorferry.converters import dims
 from tensorferry.converters.dims import (
-    Dim, add, broadcast, broadcast_dims, ceil_divide, exact_divide, floor_divide, merge, merge_dims, multiply, product,
-    subtract, symbol, terms,
+    Dim,
+    add,
+    broadcast,
+    broadcast_dims,
+    ceil_divide,
+    exact_divide,
+    floor_divide,
+    merge,
+    merge_dims,
+    multiply,
+    product,
+    subtract,
+    symbol,
+    terms,
 )  # fmt: skip
 
 SIZES = {"a": 3, "b": 5, "n": 17}
@@ -28,7 +40,7 @@ leaves = st.one_of(st.integers(0, 9), st.sampled_from(sorted(SIZES)))
 polynomials = st.recursive(
     leaves,
     lambda inner: st.one_of(
-        st.tuples(st.just("+"), inner, inner), st.tuples(st.just("*"), inner, inner), st.tuples(st.just("-"), inner, inner),
+        st.tuples(st.sampled_from("+-*"), inner, inner),
         st.tuples(st.just("//"), inner, st.integers(1, 4)),
     ),
     max_leaves=6,
