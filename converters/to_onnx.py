@@ -10,7 +10,7 @@ initializer, whatever its size. The IR version is the lowest that the opset allo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tensorferry.formats.dtype import STRING, DType
@@ -42,7 +42,7 @@ def to_onnx_model(
     model.metadata_props.extend(
         onnx.StringStringEntryProto(key=key, value=value) for key, value in (metadata or {}).items()
     )
-    weights = _fill(model.graph, graph)
+    weights = _fill(model.graph, graph.topological())
     model.graph.name = "tensorferry"
     return model, weights
 
@@ -95,9 +95,10 @@ class _Names:
     value whose name is some other value's public one steps aside.
     """
 
-    def __init__(self, graph: Graph) -> None:
-        inputs = {f"{node.name}:0": _text(node, "name") for node in graph if node.op == "Input"}
-        outputs = [(node.inputs[0], _text(node, "name")) for node in graph if node.op == "Output"]
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        inputs = {f"{node.name}:0": _text(node, "name") for node in nodes if node.op == "Input"}
+        constants = {f"{node.name}:0" for node in nodes if node.op == "Constant"}
+        outputs = [(node.inputs[0], _text(node, "name")) for node in nodes if node.op == "Output"]
         publics = [*inputs.values(), *(public for _, public in outputs)]
         doubled = sorted({name for name in publics if publics.count(name) > 1})
         if doubled:
@@ -106,7 +107,7 @@ class _Names:
             )
         self.names = dict(inputs)
         for value, public in outputs:
-            if value not in self.names and graph.producer(value).op != "Constant":
+            if value not in self.names and value not in constants:
                 self.names[value] = public
         self.public = set(publics)
 
@@ -116,18 +117,18 @@ class _Names:
         return f"{value}/inner" if value in self.public else value
 
 
-def _fill(proto: onnx.GraphProto, graph: Graph) -> dict[str, Tensor]:
-    """Writes nodes, inputs and outputs into a GraphProto; returns the weights."""
+def _fill(proto: onnx.GraphProto, nodes: Sequence[Node]) -> dict[str, Tensor]:
+    """Writes nodes, in an order that they can run in, inputs and outputs into a GraphProto; returns the weights."""
     weights: dict[str, Tensor] = {}
-    named = _Names(graph)
-    for node in graph.topological():
+    named = _Names(nodes)
+    for node in nodes:
         if node.op == "Input":
             proto.input.append(_value_info(node))
         elif node.op == "Constant":
             weights[named(f"{node.name}:0")] = _tensor(node)
         elif node.op != "Output":
             proto.node.append(_node(node, named))
-    for node in graph:
+    for node in nodes:
         if node.op == "Output":
             public, value = _text(node, "name"), named(node.inputs[0])
             if public != value:
@@ -169,7 +170,8 @@ def _attribute(key: str, value: Attr, where: str) -> onnx.AttributeProto:
         proto.t.CopyFrom(tensor_proto(value))
     elif isinstance(value, Graph):
         proto.type = AttributeProto.GRAPH
-        weights = _fill(proto.g, value)
+        # Values of the graphs around it have no node here, so the order is the one in which it was built.
+        weights = _fill(proto.g, list(value))
         proto.g.initializer.extend(tensor_proto(tensor, name) for name, tensor in weights.items())
     elif isinstance(value, AttrList) and value.kind in _LISTS:
         kind, field = _LISTS[value.kind]

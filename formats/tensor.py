@@ -16,6 +16,8 @@ import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from .dtype import DType, of_numpy
@@ -57,8 +59,9 @@ class Tensor(ABC):
     def chunks(self) -> Iterator[Buffer]:
         """Streams the value as little-endian bytes in row-major order.
 
-        A chunk is valid only until the next one is asked for. A checksum mismatch raises FormatError after the
-        last chunk, so a consumer must not publish what it got before the iterator has ended.
+        A chunk is valid until the next but one is asked for: one can be written while another is read. A checksum
+        mismatch raises FormatError after the last chunk, so a consumer must not publish what it got before the
+        iterator has ended.
         Strings have no such form: UnsupportedError.
         """
 
@@ -161,11 +164,10 @@ class FileTensor(Tensor):
         from .crc import crc32c
 
         left, crc = self.nbytes, 0
-        buffer = memoryview(bytearray(min(left, limit)))
-        with open(self.path, "rb", buffering=0) as file:
+        with open(self.path, "rb", buffering=0) as file, _two_buffers(min(left, limit)) as buffers:
             file.seek(self.offset)
             while left:
-                piece = buffer[: min(left, limit)]
+                piece = next(buffers)[: min(left, limit)]
                 done = 0
                 while done < len(piece):
                     got = file.readinto(piece[done:])
@@ -209,6 +211,23 @@ class FileTensor(Tensor):
         width = self.dtype.itemsize // (2 if self.dtype.kind == "complex" else 1)
         swapped: np.ndarray[Any, Any] = np.frombuffer(stored, dtype=f"u{width}").byteswap()
         return swapped.view(self.dtype.numpy())
+
+
+_spare: list[memoryview] = []
+"""Buffers of CHUNK bytes that nobody uses now: the memory of a fresh one costs as much as reading into it."""
+
+
+@contextmanager
+def _two_buffers(size: int) -> Iterator[Iterator[memoryview]]:
+    """Two buffers of at least `size` bytes, in turn."""
+    if not CHUNK // 4 <= size <= CHUNK:
+        yield cycle([memoryview(bytearray(size)) for _ in range(2)])
+        return
+    pair = [_spare.pop() if _spare else memoryview(bytearray(CHUNK)) for _ in range(2)]
+    try:
+        yield cycle(pair)
+    finally:
+        _spare.extend(pair[: max(0, 4 - len(_spare))])
 
 
 def refuse_strings(tensor: Tensor) -> None:

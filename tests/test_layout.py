@@ -39,7 +39,7 @@ def module_name(path: Path) -> str:
 
 
 def imports(path: Path, *, for_types: bool = True) -> set[str]:
-    """Every module that a file imports, wherever in it, by its full name; or only those that are loaded when it runs."""
+    """Every module that a file imports, wherever in it, by its full name; or those alone that it loads when run."""
     package = module_name(path).split(".")
     if path.name != "__init__.py":
         package = package[:-1]

@@ -76,7 +76,7 @@ def quantize_and_dequantize_v2(node: OpNode, g: Builder, x: Value, low: Value, h
     return _round_trip(node, g, x, low, high, node.integer("num_bits"), node.text("round_mode"))
 
 
-@LOWERINGS.op("QuantizeAndDequantizeV3", attrs=_ATTRS)
+@LOWERINGS.op("QuantizeAndDequantizeV3", attrs=_ATTRS - {"num_bits", "round_mode"})
 def quantize_and_dequantize_v3(node: OpNode, g: Builder, x: Value, low: Value, high: Value, bits: Value) -> Value:
     """The same with the number of bits as an input."""
     return _round_trip(node, g, x, low, high, g.numbers(bits, "bits")[0], "HALF_TO_EVEN")

@@ -65,6 +65,18 @@ def test_another_graph():
     assert found.convert_line.endswith(f"--outputs add:0 --graph {shlex.quote(str(fixture.file('plain.meta')))}")
 
 
+def test_roles(tmp_path):
+    """A column of its own where some are not weights."""
+    told = inspect(FIXTURES["mnist"].prefix)
+    roles = {item["name"]: item["role"] for item in told.to_dict()["variables"]}
+    assert roles["conv1/kernel"] == "weight"
+    assert {name for name, role in roles.items() if role == "weight"} < set(roles)
+    heading = next(line for line in told.text().splitlines() if line.startswith("name"))
+    assert heading.split() == ["name", "dtype", "shape", "size", "role"]
+    plain = next(line for line in inspect(FIXTURES["add"].prefix).text().splitlines() if line.startswith("name"))
+    assert plain.split() == ["name", "dtype", "shape", "size"]
+
+
 def test_a_directory():
     fixture = FIXTURES["latest"]
     told = inspect(fixture.path).to_dict()

@@ -78,11 +78,12 @@ class TestInclude:
         st.lists(st.sampled_from(["a", "b", "c", "a/m", "b/m", "d/m", "a/m/m"]), unique=True, min_size=1),
         st.sampled_from([None, "m"]),
         st.sampled_from([[], ["a"], ["*"], ["b", "d"]]),
+        st.sampled_from([{}, {"b": "a counter"}, {"a/m": "an average", "c": "a slot"}]),
     )
-    def test_every_entry_of_the_source_is_accounted_for(self, names, ema, exclude):
+    def test_every_entry_of_the_source_is_accounted_for(self, names, ema, exclude, surplus):
         """It gives its value to the result, or it is among the dropped, with a reason."""
         try:
-            selection = select_names(tensors(*names), ema=ema, exclude=exclude)
+            selection = select_names(tensors(*names), ema=ema, exclude=exclude, surplus=surplus)
         except NameMapError:
             return
         used = [entry.source for entry in selection.entries.values()]
@@ -90,6 +91,29 @@ class TestInclude:
         assert set(used) | set(selection.dropped) == set(names)
         assert not set(used) & set(selection.dropped)
         assert set(selection.unaveraged) <= set(used)
+
+
+class TestSurplus:
+    surplus = {"w/Adam": "an optimizer's slot", f"v/{SHADOW}": "an average"}  # noqa: RUF012
+    names = ("v", f"v/{SHADOW}", "w", "w/Adam")
+
+    def test_it_is_left_out(self):
+        selection = select_names(tensors(*self.names), surplus=self.surplus)
+        assert told(selection) == {"v": 0, "w": 2}
+        assert selection.dropped == self.surplus
+
+    def test_who_asks_for_it_by_name_gets_it(self):
+        selection = select_names(tensors(*self.names), include=["w*"], surplus=self.surplus)
+        assert told(selection) == {"w": 2, "w/Adam": 3}
+
+    def test_an_average_that_stands_for_its_variable_is_none(self):
+        selection = select_names(tensors(*self.names), ema=SHADOW, surplus=self.surplus)
+        assert told(selection) == {"v": 1, "w": 2}
+        assert selection.unaveraged == ["w"]
+
+    def test_excludes_come_on_top(self):
+        selection = select_names(tensors(*self.names), exclude=["v"], surplus=self.surplus)
+        assert selection.dropped == {**self.surplus, "v": "--exclude v"}
 
 
 class TestAverages:

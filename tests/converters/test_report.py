@@ -91,6 +91,13 @@ def test_everything_at_once():
     json.dumps(told)
 
 
+def test_what_was_left_out_is_weighed():
+    report = report_of("v", "w", exclude=["w"])
+    report.dropped_bytes = 24_000
+    assert report.text().splitlines()[2:] == ["  dropped   1 tensor, --exclude w: w", "            24.0 kB left out"]
+    assert report.to_dict()["dropped_bytes"] == 24_000
+
+
 def test_many_names_are_cut_short():
     text = report_of(*(f"v{i}" for i in range(9))).text()
     assert text.endswith("v0, v1, v2, v3, v4, v5, ... and 3 more")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,6 @@ import pytest
 
 from tensorferry.converters.load import load_checkpoint
 from tensorferry.formats.errors import TensorferryError
-from tensorferry.formats.tensor import Tensor
-from tensorferry.formats.v1_checkpoint import read_v1
 from tests.fixture import FIXTURES, unpack
 
 from .conftest import Oracle
@@ -30,10 +27,6 @@ TENSORFLOW_CANNOT = {
     "list": "a variant",
 }
 """Tensors that its reader refuses."""
-
-
-def open_ours(name: str, prefix: Path) -> Mapping[str, Tensor]:
-    return read_v1(prefix) if name.startswith("v1_") else load_checkpoint(prefix)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +60,7 @@ def read(
 
 @pytest.mark.parametrize("name", BUNDLES)
 def test_the_same_bits(name: str, read: dict[str, dict[str, Any]], prefixes: dict[str, Path]) -> None:
-    ours = open_ours(name, prefixes[name])
+    ours = load_checkpoint(prefixes[name])
     assert set(ours) == set(read[name])
     refused = {key for key, told in read[name].items() if isinstance(told, str)}
     assert refused <= set(TENSORFLOW_CANNOT)

@@ -120,7 +120,7 @@ def test_checkpoints_that_we_wrote_restore(name: str, tf1: Oracle, tmp_path: Pat
     """A checkpoint converted to a checkpoint, read by the graph's own Saver, and the averages by one for them."""
     fixture = FIXTURES[name]
     averaged = bool(fixture.answers("ema"))
-    tensorferry.convert(fixture.prefix, tmp_path / "model.ckpt", to="bundle")
+    tensorferry.convert(fixture.prefix, tmp_path / "model.ckpt", to="bundle", keep_optimizer=True)
     answers = fixture.answers("raw") + (fixture.answers("ema") if averaged else [])
     questions: list[list[object]] = []
     for index, answer in enumerate(answers):
@@ -133,11 +133,12 @@ def test_checkpoints_that_we_wrote_restore(name: str, tf1: Oracle, tmp_path: Pat
         agree(read_tensors(tmp_path / f"out{index}.npz"), answer)
 
 
-@pytest.mark.parametrize("name", ["add", "ema_control", "mnist"])
-def test_text_and_binary_are_one(name: str, tensorflow: Oracle, tmp_path: Path) -> None:
+def test_text_and_binary_are_one(tensorflow: Oracle, tmp_path: Path) -> None:
     """We read the text form that TensorFlow writes of a frozen graph, as it reads ours (above)."""
-    binary = FIXTURES[name].frozen["raw"]
-    assert tensorflow.ask([["text", binary, tmp_path / "theirs.pbtxt"]], tmp_path) == [None]
-    assert graph_def(tmp_path / "theirs.pbtxt") == graph_def(binary)
-    tensorferry.convert(tmp_path / "theirs.pbtxt", tmp_path / "ours.pb", outputs=FIXTURES[name].outputs)
-    assert protos.parse("GraphDef", (tmp_path / "ours.pb").read_bytes(), "") == graph_def(binary)
+    frozen = {name: FIXTURES[name].frozen["raw"] for name in ("add", "ema_control", "mnist")}
+    questions = [["text", path, tmp_path / f"{name}.pbtxt"] for name, path in frozen.items()]
+    assert tensorflow.ask(questions, tmp_path) == [None] * len(frozen)
+    for name, path in frozen.items():
+        assert graph_def(tmp_path / f"{name}.pbtxt") == graph_def(path)
+        tensorferry.convert(tmp_path / f"{name}.pbtxt", tmp_path / f"{name}.pb", outputs=FIXTURES[name].outputs)
+        assert protos.parse("GraphDef", (tmp_path / f"{name}.pb").read_bytes(), "") == graph_def(path)

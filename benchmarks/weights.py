@@ -1,0 +1,149 @@
+"""Checkpoints to safetensors and to renamed checkpoints, beside `cp` and TensorFlow's own reader.
+
+    weights.py [--gib 1 2] [--runs N] [--where DIR] [--without-tensorflow]
+
+Makes a float32 checkpoint of each size in DIR (default: a memory filesystem), then runs whole processes in turn, one
+of each kind a round: `cp` of the data, each conversion with every checksum verified, and TensorFlow's reader with
+safetensors' save_file (the oracle's environment tf2). Prints the median of each, the median of its ratios to `cp`
+round by round, and the peak of resident memory. A second table is of 20,000 tiny variables, and of `inspect`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+EACH = 32 << 20
+"""Bytes of one variable."""
+
+# Made in a process of its own: what this one had in memory would count as its children's peak.
+MAKE = """
+import sys
+import numpy as np
+from tensorferry.formats.bundle_writer import write_bundle
+from tensorferry.formats.tensor import ArrayTensor
+prefix, pattern, count, size = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+value = ArrayTensor(np.random.default_rng(0).standard_normal(size // 4).astype(np.float32))
+write_bundle(prefix, {pattern % number: value for number in range(count)})
+"""
+
+PEER = """
+import sys
+import tensorflow as tf
+from safetensors.numpy import save_file
+reader = tf.train.load_checkpoint(sys.argv[1])
+save_file({name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}, sys.argv[2])
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--gib", type=float, nargs="+", default=[1, 2])
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--where", default="/dev/shm" if os.path.isdir("/dev/shm") else None)
+    parser.add_argument("--without-tensorflow", action="store_true")
+    options = parser.parse_args()
+    oracle = [] if options.without_tensorflow else tensorflow()
+    for gib in options.gib:
+        with tempfile.TemporaryDirectory(dir=options.where) as folder:
+            large(Path(folder), gib, options.runs, oracle)
+    with tempfile.TemporaryDirectory(dir=options.where) as folder:
+        small(Path(folder), options.runs)
+
+
+def large(folder: Path, gib: float, runs: int, oracle: list[str]) -> None:
+    """One checkpoint of `gib` GiB, in variables of 32 MiB."""
+    prefix = folder / "model.ckpt"
+    make(prefix, "layer_%04d/kernel", round(gib * 2**30 / EACH), EACH)
+    data = f"{prefix}.data-00000-of-00001"
+    ferry = [sys.executable, "-m", "tensorferry"]
+    commands = {
+        "cp": ["cp", data, "{out}"],
+        "to safetensors": [*ferry, "convert", str(prefix), "{out}.safetensors"],
+        "to a renamed checkpoint": [
+            *ferry,
+            "convert",
+            str(prefix),
+            "{out}.ckpt",
+            "--rename",
+            "layer_0000/kernel=first",
+        ],
+        "to safetensors, cast": [*ferry, "convert", str(prefix), "{out}.safetensors", "--dtype", "bfloat16"],
+        "inspect": [*ferry, "inspect", str(prefix)],
+    }
+    if oracle:
+        commands["TensorFlow and save_file"] = [*oracle, "-c", PEER, str(prefix), "{out}.safetensors"]
+    show(f"{gib:g} GiB of float32", commands, folder, runs, "cp")
+
+
+def small(folder: Path, runs: int) -> None:
+    """20,000 variables of 8 numbers."""
+    prefix = folder / "model.ckpt"
+    make(prefix, "block_%05d/bias", 20_000, 32)
+    ferry = [sys.executable, "-m", "tensorferry"]
+    commands = {
+        "to safetensors": [*ferry, "convert", str(prefix), "{out}.safetensors"],
+        "to a checkpoint": [*ferry, "convert", str(prefix), "{out}.ckpt"],
+    }
+    show("20,000 variables", commands, folder, runs, "to safetensors")
+
+
+def make(prefix: Path, pattern: str, count: int, size: int) -> None:
+    """A checkpoint of `count` variables of `size` bytes each."""
+    words = [str(prefix), pattern, str(count), str(size)]
+    subprocess.run([sys.executable, "-c", MAKE, *words], check=True, cwd=ROOT)
+
+
+def show(title: str, commands: dict[str, list[str]], folder: Path, runs: int, base: str) -> None:
+    """Runs all commands in turn, and prints a row for each."""
+    seconds: dict[str, list[float]] = {label: [] for label in commands}
+    peaks = dict.fromkeys(commands, 0)
+    for round_ in range(runs + 1):
+        for label, command in commands.items():
+            room = folder / "out"
+            room.mkdir()
+            took, peak = timed([word.replace("{out}", str(room / "result")) for word in command])
+            shutil.rmtree(room)
+            if round_:  # the first round warms the caches
+                seconds[label].append(took)
+                peaks[label] = max(peaks[label], peak)
+    print(f"{title}, {runs} rounds")
+    for label, times in seconds.items():
+        ratio = statistics.median(own / other for own, other in zip(times, seconds[base], strict=True))
+        print(f"  {label:<26} {statistics.median(times):7.2f} s  {ratio:6.2f} x {base}  {peaks[label] >> 20:6d} MiB")
+
+
+def timed(command: list[str]) -> tuple[float, int]:
+    """Seconds of wall time, and bytes of peak resident memory, of a whole process."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    start = time.perf_counter()
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    took = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command}: exit status {process.returncode}")
+    return took, usage.ru_maxrss << 10
+
+
+def tensorflow() -> list[str]:
+    """The python that has TensorFlow 2 and safetensors."""
+    answer = subprocess.run(
+        [ROOT / "fixtures" / "oracle" / "venv.sh", "tf2"], capture_output=True, text=True, check=False
+    )
+    if answer.returncode:
+        print(f"TensorFlow left out: {answer.stderr.strip()}", file=sys.stderr)
+        return []
+    return [answer.stdout.strip()]
+
+
+if __name__ == "__main__":
+    main()
