@@ -160,7 +160,7 @@ def _attribute(key: str, value: Attr, where: str) -> onnx.AttributeProto:
     if isinstance(value, DType):
         proto.type, proto.i = AttributeProto.INT, onnx_dtype(value)
     elif isinstance(value, int):
-        proto.type, proto.i = AttributeProto.INT, value
+        proto.type, proto.i = AttributeProto.INT, int(value)
     elif isinstance(value, float):
         proto.type, proto.f = AttributeProto.FLOAT, value
     elif isinstance(value, bytes):

@@ -4,7 +4,7 @@
 """
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorferry.converters.from_tf import from_attr_value, from_graph_def, from_node_def, from_shape, without_versions
@@ -173,11 +173,13 @@ def graph_defs(draw):
     return extended(message, draw(st.integers(0, 9)) == 9)
 
 
+@settings(max_examples=300)
 @given(attr_values())
 def test_any_attribute(message):
     assert wire(to_attr_value(from_attr_value(message))) == wire(message)
 
 
+@settings(max_examples=150)
 @given(node_defs())
 def test_any_node(message):
     assert wire(to_node_def(from_node_def(message))) == wire(message)

@@ -115,10 +115,12 @@ def test_one_name_for_two() -> None:
 
 
 def test_attributes() -> None:
+    body = onnx_graph(Node("n", "Neg", ("outer:0",)))
     attrs = {
         "flag": True, "count": 3, "share": 0.5, "text": b"abc", "to": DTYPES["bfloat16"],
-        "ints": AttrList("int", (1, 2)), "floats": AttrList("float", (1.5,)), "texts": AttrList("bytes", (b"a",)), "_outputs": 2,
-        "value": ArrayTensor(np.array([1, 2], np.int64)), "body": onnx_graph(Node("n", "Neg", ("outer:0",))),
+        "ints": AttrList("int", (1, 2)),
+        "floats": AttrList("float", (1.5,)), "texts": AttrList("bytes", (b"a",)), "_outputs": 2, "body": body,
+        "value": ArrayTensor(np.array([1, 2], np.int64)),
     }  # fmt: skip
     model = to_model_proto(onnx_graph(border("x"), Node("n", "custom::Op", ("x:0",), attrs)), 18)
     (node,) = model.graph.node
