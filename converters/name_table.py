@@ -12,6 +12,7 @@ direction of a Saver's dictionary (`Saver({"v1": other_v1})`) and of what `varia
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,15 +84,14 @@ def _parse_json(text: str, path: object) -> Any:
     import json
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        doubled = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
+        doubled = sorted(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         if doubled:
             raise NameMapError(path, f"expected each name once on the left, got doubled: {listing(doubled)}")
         return dict(pairs)
 
     try:
         return json.loads(text, object_pairs_hook=unique)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: a number of more than 4,300 digits, too
         raise FormatError(path, f"expected a table of names in JSON, got: {error}") from None
 
 
@@ -102,5 +102,5 @@ def _parse_toml(text: str, path: object) -> Any:
         import tomli as tomllib
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise FormatError(path, f"expected a table of names in TOML, got: {error}") from None

@@ -150,4 +150,6 @@ def read_file(path: Path, what: str, limit: int) -> bytes:
 def _reason(error: OSError | ValueError) -> str:
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    return f"a file that can't be read ({getattr(error, 'strerror', None) or error})"
+    if isinstance(error, ValueError):
+        return "a path that no file can have"
+    return f"a file that can't be read ({error.strerror or error})"

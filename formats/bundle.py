@@ -24,7 +24,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from . import protos
@@ -33,6 +33,8 @@ from .bundle_strings import StringTensor
 from .crc import unmask
 from .dtype import OPAQUE, STRING, DType
 from .errors import FormatError, UnsupportedError
+from .named_tensors import NamedTensors
+from .named_tensors import NamedTensors
 from .ordered_code import FULL, decode_slice_key, encode_slice_key
 from .packed import OpaqueTensor
 from .sliced import Part, SlicedTensor, box_text
@@ -47,13 +49,13 @@ MAX_RANK = 32
 """Dimensions that any numpy's arrays can have (64 since numpy 2). TensorFlow's could have 254."""
 
 
-class Bundle(Mapping[str, Tensor]):
+class Bundle(NamedTensors):
     """The tensors of a checkpoint by name, in the order of its index (sorted by their bytes). Nothing stays open.
 
     `path` is the prefix, `num_shards` and `big_endian` come from the header.
     """
 
-    __slots__ = ("_places", "_tensors", "big_endian", "num_shards", "path")
+    __slots__ = ("_places", "big_endian", "num_shards")
 
     def __init__(
         self,
@@ -63,23 +65,10 @@ class Bundle(Mapping[str, Tensor]):
         tensors: dict[str, Tensor],
         places: dict[str, tuple[int, int]],
     ) -> None:
-        self.path = path
+        super().__init__(path, tensors)
         self.num_shards = num_shards
         self.big_endian = big_endian
-        self._tensors = tensors
         self._places = places
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self._tensors[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tensors)
-
-    def __len__(self) -> int:
-        return len(self._tensors)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._tensors
 
     def __repr__(self) -> str:
         return f"<Bundle {self.path!r}: {len(self)} tensors in {self.num_shards} shards>"
@@ -230,8 +219,8 @@ class _Reader:
             raise UnsupportedError(
                 self.index, f"tensor {name!r}: expected at most {MAX_RANK} dimensions, got {len(shape)}"
             )
-        if math.prod(filter(None, shape)) >= 1 << 63:
-            raise self.wrong(name, "a shape below 2**63 elements", f"shape {list(shape)}")
+        if math.prod(filter(None, shape)) * (dtype.itemsize or 8) >= 1 << 63:  # zeros too: numpy can't hold them
+            raise self.wrong(name, "a shape below 2**63 bytes", f"shape {list(shape)}")
         return dtype, shape
 
     def shard(self, name: str, number: int) -> tuple[str, int]:

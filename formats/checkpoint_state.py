@@ -90,6 +90,8 @@ def locate(state: CheckpointState) -> str:
 def checkpoint_kind(prefix: Path) -> CheckpointKind | None:
     """What lies at a checkpoint's prefix: a V2 bundle's index, a V1 checkpoint's file or shards, or nothing."""
     prefix = os.fspath(prefix)
+    if "\0" in prefix:
+        return None
     if os.path.isfile(f"{prefix}.index"):
         return "bundle"
     if os.path.isfile(prefix) or v1_shards(prefix):
@@ -121,6 +123,8 @@ def prefixes(directory: Path) -> list[str]:
 def _places(state: CheckpointState, directory: str) -> list[str]:
     """Where to look for the state's latest checkpoint, in order."""
     path = state.latest
+    if "\0" in path:
+        raise FormatError(state.path, f"expected the path of a checkpoint, got {path!r}")
     parts = re.split(r"[/\\]", path)
     places = [path] if os.path.isabs(path) else []
     if not places:

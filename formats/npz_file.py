@@ -22,6 +22,7 @@ import ast
 import math
 import os
 import re
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,7 @@ from .atomic import OutputSet, output
 from .binary import Path, file_size
 from .dtype import QUANTIZED, STRING, STRING_TYPE, DType, of_numpy
 from .errors import FormatError, UnsupportedError, listing
+from .named_tensors import NamedTensors
 from .stream import copy
 from .tensor import CHUNK, ArrayTensor, Buffer, Tensor, refuse_strings
 
@@ -50,8 +52,11 @@ HEADER_LIMIT = 10_000
 _LENGTH_WIDTHS = {b"\x93NUMPY\1\0": 2, b"\x93NUMPY\2\0": 4, b"\x93NUMPY\3\0": 4}
 """Bytes of the header's length, by magic and version."""
 
-_DESCR = re.compile(r"[<>=|]?[a-zA-Z?][0-9]{0,9}(\[[0-9a-zA-Z/]+\])?")
+_DESCR = re.compile(r"[<>=|]?[a-zA-Z?][0-9]{0,9}(\[[0-9]{0,9}[a-zA-Z]{1,2}\])?")
+"""What numpy writes of a type that is no record. Units have no divisor there: of `m8[s/0]`, numpy's parser dies."""
 _ENCRYPTED = 1
+_LOCAL_HEADER = 30
+"""Bytes before an entry's name and data, at least."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -139,21 +144,10 @@ class _Header:
         self.length = 8 + width + length
 
 
-class NpzFile(Mapping[str, Tensor]):
+class NpzFile(NamedTensors):
     """The arrays of an archive by name, without `.npy`, in the archive's order."""
 
-    def __init__(self, path: str, tensors: dict[str, Tensor]) -> None:
-        self.path = path
-        self._tensors = tensors
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self._tensors[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tensors)
-
-    def __len__(self) -> int:
-        return len(self._tensors)
+    __slots__ = ()
 
 
 def read_npz(path: Path) -> NpzFile:
@@ -161,6 +155,7 @@ def read_npz(path: Path) -> NpzFile:
     path = os.fspath(path)
     tensors: dict[str, Tensor] = {}
     with _archive(path) as archive:
+        _refuse_overlaps(archive, path)
         for entry in archive.infolist():
             name = entry.filename.removesuffix(".npy")
             if name in tensors:
@@ -219,6 +214,15 @@ def _fits(name: str) -> bool:
         return False
 
 
+def _refuse_overlaps(archive: zipfile.ZipFile, path: str) -> None:
+    """Raises FormatError where entries share bytes: so a small archive would hold any number of large arrays."""
+    end, last = 0, ""
+    for entry in sorted(archive.infolist(), key=lambda entry: entry.header_offset):
+        if entry.header_offset < end:
+            raise FormatError(path, f"expected entries one after another, got {entry.filename!r} within {last!r}")
+        end, last = entry.header_offset + _LOCAL_HEADER + entry.compress_size, entry.filename
+
+
 def _tensor(archive: zipfile.ZipFile, path: str, entry: zipfile.ZipInfo) -> Tensor:
     member = entry.filename
     if entry.flag_bits & _ENCRYPTED:
@@ -260,6 +264,10 @@ def _as_bytes(array: np.ndarray[Any, Any], path: str, member: str) -> np.ndarray
     """An array of numpy's fixed-length strings -> objects of bytes, text in UTF-8."""
     import numpy as np
 
+    if array.dtype.kind == "U":
+        codes = np.ascontiguousarray(array).reshape(-1).view(f"{array.dtype.byteorder}u4")
+        if codes.max(initial=0) > sys.maxunicode:
+            raise FormatError(path, f"expected text in {member!r}, got a character {codes.max():#x}")
     strings: np.ndarray[Any, Any] = np.empty(array.size, object)
     try:
         strings[:] = [s.encode() if isinstance(s, str) else bytes(s) for s in array.reshape(-1).tolist()]

@@ -124,7 +124,7 @@ def _initializer(file: BinaryFile, path: str, field: Field) -> tuple[str, Tensor
     dtype = dtype_of_onnx(message.data_type)
     if len(shape) > MAX_RANK:
         raise UnsupportedError(path, f"expected at most {MAX_RANK} dimensions of {name!r}, got {len(shape)}")
-    if any(size < 0 for size in shape) or math.prod(filter(None, shape)) * max(dtype.itemsize, 1) >= 1 << 63:
+    if any(size < 0 for size in shape) or math.prod(filter(None, shape)) * (dtype.itemsize or 8) >= 1 << 63:
         raise FormatError(path, f"expected a shape for {name!r}, got {list(shape)}")
     if message.HasField("segment"):
         raise UnsupportedError(path, f"{name!r} is cut into segments")

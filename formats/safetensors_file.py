@@ -28,7 +28,7 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import IO, Any
 
 from . import dtype as types
@@ -36,6 +36,7 @@ from .atomic import OutputSet, output
 from .binary import Path, open_file, read_file
 from .dtype import DType
 from .errors import FormatError, UnsupportedError, listing
+from .named_tensors import NamedTensors
 from .packed import OpaqueTensor, PackedTensor, packed_size
 from .sibling import sibling
 from .stream import copy
@@ -80,22 +81,12 @@ DTYPES: dict[str, DType] = {
 _WORDS = {dtype.name: (rank, word) for rank, (word, dtype) in enumerate(DTYPES.items()) if dtype.is_plain}
 
 
-class SafetensorsFile(Mapping[str, Tensor]):
+class SafetensorsFile(NamedTensors):
     """The tensors of a file, or of the shards of an index, in the order of its header. Their bytes stay on disk."""
 
     def __init__(self, path: str, tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
-        self.path = path
+        super().__init__(path, tensors)
         self.metadata = metadata
-        self._tensors = tensors
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self._tensors[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tensors)
-
-    def __len__(self) -> int:
-        return len(self._tensors)
 
 
 def read_safetensors(path: Path) -> SafetensorsFile:

@@ -18,6 +18,7 @@ Reference: the comments in TensorFlow's tensor.proto and what `tf.make_ndarray` 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,9 @@ REF = 100
 """What TensorFlow adds to a type's number for a reference to a variable of it."""
 
 MAX_RANK = 254
+
+ARRAY_RANK = 32
+"""Dimensions that any numpy's arrays can have."""
 
 _NUMBERS = {
     1: "float32", 2: "float64", 3: "int32", 4: "uint8", 5: "int16", 6: "int8", 7: "string", 8: "complex64",
@@ -111,6 +115,8 @@ class ProtoTensor(Tensor):
 
         if self.dtype.kind == OPAQUE:
             raise UnsupportedError(self.where, f"no array holds a tensor of type {self.dtype}")
+        if self.rank > ARRAY_RANK or math.prod(filter(None, self.shape)) * (self.dtype.itemsize or 8) >= 1 << 63:
+            raise UnsupportedError(self.where, f"no array holds a tensor of shape {list(self.shape)!s:.80}")
         if self.proto.tensor_content:
             if self.dtype.kind == STRING:
                 return self._strings_from_content()

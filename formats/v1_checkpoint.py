@@ -21,7 +21,6 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +29,7 @@ from .binary import Path
 from .checkpoint_state import v1_shards
 from .dtype import DType
 from .errors import FormatError, UnsupportedError, listing
+from .named_tensors import NamedTensors
 from .ordered_code import FULL
 from .sliced import Part, SlicedTensor, box_text
 from .table_lookup import TableLookup
@@ -48,30 +48,17 @@ _PATTERN = re.compile(r"(.+)-\?{5}-of-\d{5}", re.DOTALL)
 _SHARD = re.compile(r"(.+)-(\d{5})-of-(\d{5})", re.DOTALL)
 
 
-class V1Checkpoint(Mapping[str, Tensor]):
+class V1Checkpoint(NamedTensors):
     """The tensors of a V1 checkpoint by name, sorted by the names' bytes. Nothing stays open.
 
     `path` is the file or the prefix, `files` are the shards in order.
     """
 
-    __slots__ = ("_tensors", "files", "path")
+    __slots__ = ("files",)
 
     def __init__(self, path: str, files: tuple[str, ...], tensors: dict[str, Tensor]) -> None:
-        self.path = path
+        super().__init__(path, tensors)
         self.files = files
-        self._tensors = tensors
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self._tensors[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._tensors)
-
-    def __len__(self) -> int:
-        return len(self._tensors)
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._tensors
 
     def __repr__(self) -> str:
         return f"<V1Checkpoint {self.path!r}: {len(self)} tensors in {len(self.files)} shards>"
@@ -181,8 +168,8 @@ def _type(path: str, name: str, tensor: Any) -> tuple[DType, tuple[int, ...]]:
         raise _wrong(path, name, "a known shape", got)
     if len(shape) > MAX_RANK:
         raise UnsupportedError(path, f"tensor {name!r}: expected at most {MAX_RANK} dimensions, got {len(shape)}")
-    if math.prod(filter(None, shape)) >= 1 << 63:
-        raise _wrong(path, name, "a shape below 2**63 elements", f"shape {list(shape)}")
+    if math.prod(filter(None, shape)) * (dtype.itemsize or 8) >= 1 << 63:  # zeros too: numpy can't hold them
+        raise _wrong(path, name, "a shape below 2**63 bytes", f"shape {list(shape)}")
     return dtype, shape
 
 

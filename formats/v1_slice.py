@@ -82,8 +82,9 @@ class SliceTensor(Tensor):
         import numpy as np
 
         if self.dtype.kind == STRING:
+            strings = self._strings()  # first: the shape is the file's word
             flat = np.empty(self.size, object)
-            flat[:] = self._strings()
+            flat[:] = strings
             return flat.reshape(self.shape)
         pieces = list(self.chunks())
         data = pieces[0] if len(pieces) == 1 else b"".join(pieces)

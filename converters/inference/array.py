@@ -206,3 +206,10 @@ def random_shuffle(node: OpNode, x: Value) -> Result:
 def multinomial(node: OpNode, logits: Value, count: Value) -> Result:
     """[batch, count]."""
     return (dim_at(logits, 0), _entry(count))
+
+
+@RULES.op("UnravelIndex")
+def unravel_index(node: OpNode, indices: Value, dims: Value) -> Result:
+    """[rank, n]: a row for each dimension of the shape."""
+    rank = dim_at(dims, 0)
+    return None if indices.dims is None else (rank, *indices.dims)

@@ -33,6 +33,7 @@ RULES.add("ClipByValue", same)
 RULES.add("StringLower", same, {"encoding"})
 RULES.add("StringUpper", same, {"encoding"})
 RULES.add("Bucketize", same, {"boundaries"})
+RULES.add("StringToNumber", same)
 
 
 def _broadcast(node: OpNode, *inputs: Value) -> Result:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorferry.formats.dtype import INT64, STRING_TYPE
+from tensorferry.formats.dtype import COMPLEX, INT64, STRING_TYPE
 from tensorferry.formats.errors import UnsupportedError
 
 from ..dims import Dims
@@ -153,6 +153,21 @@ def squeeze(node: OpNode, g: Builder, x: Value) -> Value:
 def transpose(node: OpNode, g: Builder, x: Value, perm: Value) -> Value:
     """Dimension i is x's dimension perm[i]."""
     return g.transpose(x, g.numbers(perm, "order of dimensions"))
+
+
+@LOWERINGS.op("ConjugateTranspose")
+def conjugate_transpose(node: OpNode, g: Builder, x: Value, perm: Value) -> Value:
+    """Of real values a Transpose, of complex ones their pairs' imaginary parts turned besides."""
+    order = g.numbers(perm, "order of dimensions")
+    if x.dtype.kind != COMPLEX:
+        return g.transpose(x, order)
+    return g.complex(g.transpose(conjugate(g, g.pair(x)), [*order, len(order)]), x.dtype)
+
+
+def conjugate(g: Builder, pair: Value) -> Value:
+    """Pairs [..., 2] with their second parts turned."""
+    signs = g.constant_of(np.array([1, -1]).astype(pair.dtype.numpy()), pair.dtype)
+    return g.op("Mul", pair, signs).with_(dims=pair.dims)
 
 
 @LOWERINGS.op("BroadcastTo")

@@ -11,15 +11,19 @@ Helpers fold constants as views that compute nothing until they are read.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from tensorferry.formats.dtype import INT32, INT64
+from tensorferry.formats.dtype import COMPLEX, COMPLEX64, FLOAT32, FLOAT64, INT32, INT64, DType
 from tensorferry.formats.errors import UnsupportedError
 
 from .. import dims as sizes_of
 from ..dims import Dim, Dims, broadcast_dims, known, product
 from ..values import Value
-from ..views import reshaped, transposed
+from ..views import View, reshaped, transposed
 from .parts import Part, PartEmitter
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["TO_END", "Builder", "Part"]
 
@@ -47,6 +51,23 @@ class Builder(PartEmitter):
         if integers is None:
             raise UnsupportedError("", f"expected the {what} to be constant, got computed ones")
         return integers
+
+    # Complex numbers
+
+    def pair(self, x: Value) -> Value:
+        """A complex value [...] as the real one [..., 2] that it is."""
+        if x.dtype.kind != COMPLEX:
+            raise UnsupportedError("", f"expected a complex value, got one of {x.dtype}")
+        half = FLOAT32 if x.dtype == COMPLEX64 else FLOAT64
+        dims = None if x.dims is None else (*x.dims, 2)
+        if x.tensor is not None:
+            shape = (*x.tensor.shape, 2)
+            return Value.of_tensor(View(half, shape, lambda array: _parts_of(array).reshape(shape), x.tensor))
+        return Value(half, dims, name=x.name)
+
+    def complex(self, pair: Value, dtype: DType) -> Value:
+        """A real value [..., 2] as the complex one [...] that it stands for."""
+        return Value(dtype, None if pair.dims is None else pair.dims[:-1], name=self.ref(pair))
 
     # Everyday ops
 
@@ -223,3 +244,11 @@ def _fewest_symbols(before: Dims, after: Sequence[Dim], shape: Sequence[Part]) -
         shortest[computed[0] if len(computed) == 1 else left[0]] = -1
         return shortest
     return parts if left else copied
+
+
+def _parts_of(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Real and imaginary parts in turn."""
+    import numpy as np
+
+    flat = np.ascontiguousarray(array).reshape(-1)
+    return flat.view(f"f{array.dtype.itemsize // 2}")

@@ -9,6 +9,7 @@ from tensorferry.formats.dtype import INT64
 from tensorferry.formats.errors import UnsupportedError
 
 from ..dims import Dim, Dims, multiply
+from ..ir import AttrList
 from ..ops import OpNode, OpTable
 from ..values import Value
 from .builder import Builder, Part
@@ -245,6 +246,14 @@ _POOL = {"ksize", "strides", "padding", "explicit_paddings", "data_format"}
 def pool(node: OpNode, g: Builder, x: Value) -> Value:
     """The largest or the mean element of each window; padding doesn't count."""
     return _pooled(node, g, x, "MaxPool" if node.op.startswith("Max") else "AveragePool", node.integers("ksize"))
+
+
+@LOWERINGS.op("MaxPoolV2", attrs={"padding", "data_format"})
+def max_pool_v2(node: OpNode, g: Builder, x: Value, ksize: Value, strides: Value) -> Value:
+    """MaxPool with its window as inputs."""
+    sizes, steps = (AttrList("int", g.numbers(value, "window")) for value in (ksize, strides))
+    plain = OpNode(node.node.with_(op="MaxPool", attrs={**node.node.attrs, "ksize": sizes, "strides": steps}))
+    return _pooled(plain, g, x, "MaxPool", plain.integers("ksize"))
 
 
 def _pooled(node: OpNode, g: Builder, x: Value, op: str, ksize: Sequence[int]) -> Value:

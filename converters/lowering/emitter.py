@@ -144,7 +144,10 @@ class Emitter(ABC):
         dims: Sequence[Dims] = (),
         **attrs: object,
     ) -> tuple[Value, ...]:
-        """Adds a standard op with several outputs, and casts around it where its types ask for that."""
+        """Adds a standard op with several outputs, and casts around it where its types ask for that.
+
+        Attributes are keywords; one that is called as an argument of this method gets an underscore (`dtype_`).
+        """
         given = list(inputs)
         while given and given[-1] is None:
             given.pop()
@@ -161,7 +164,7 @@ class Emitter(ABC):
         made = self.emit(
             op,
             [self.ref(value) if value is not None else "" for value in operands],
-            {key: _attribute(value) for key, value in attrs.items() if value is not None},
+            {key.rstrip("_"): _attribute(value) for key, value in attrs.items() if value is not None},
             list(zip(computed, shapes, strict=True)),  # type: ignore[arg-type]
         )
         return tuple(self._cast(value, dtype) for value, dtype in zip(made, wanted, strict=True))  # type: ignore[arg-type]

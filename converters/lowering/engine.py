@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from tensorferry.formats.dtype import COMPLEX, COMPLEX64, FLOAT32, FLOAT64
 from tensorferry.formats.errors import GraphError, UnsupportedError, UsageError, listing
 
 from ..dims import Dims, merge_dims
@@ -42,10 +43,13 @@ from . import (
     math,
     nn,
     quantize,
+    random,
     reduce,
     scatter,
+    search,
     segment,
     selection,
+    spectral,
 )  # fmt: skip
 from .builder import Builder
 from .cut import PLACEHOLDERS, cut
@@ -63,8 +67,8 @@ def lowerings() -> OpTable[Lowering]:
 
 
 FAMILIES = (
-    array, blocks, boxes, conv, diagonal, image, joining, linear, logic, math, nn, quantize, reduce, scatter, segment,
-    selection,
+    array, blocks, boxes, conv, diagonal, image, joining, linear, logic, math, nn, quantize, random, reduce, scatter,
+    search, segment, selection, spectral,
 )  # fmt: skip
 
 
@@ -173,16 +177,18 @@ class _Run:
         return run_passes(self.builder.graph(named), self.builder.dims, self.builder.opset)
 
     def _input(self, node: Node, public: str) -> None:
-        value = self.values[f"{node.name}:0"]
+        value = _as_pairs(self.values[f"{node.name}:0"])
         attrs: dict[str, Attr] = {"name": public.encode(), "dtype": value.dtype, "shape": _shape(value.dims)}
         made = self.builder.emit("Input", [], attrs, [(value.dtype, value.dims)], name=node.name)[0]
         self.builder.provide(made)
-        self.env[made.name] = made
+        self.env[made.name] = made.with_(dtype=self.values[made.name].dtype, dims=self.values[made.name].dims)
 
     def _output(self, public: str, value: str) -> str:
         if value not in self.env:
             raise UnsupportedError(value, "expected a value that ONNX can express")
         result = self.env[value]
+        if result.dtype.kind == COMPLEX:
+            result = self.builder.pair(result)
         name = self.builder.ref(result)
         attrs: dict[str, Attr] = {"name": public.encode(), "dtype": result.dtype, "shape": _shape(result.dims)}
         title = self.builder.unique(f"{public}/output")
@@ -239,9 +245,17 @@ class _Run:
             tensor=value.tensor or result.tensor,
             entries=value.entries or result.entries,
         )
-        self.builder.dims[bound.name] = bound.dims
+        self.builder.dims[bound.name] = _as_pairs(bound).dims
         self.builder.provide(bound)
         return bound
+
+
+def _as_pairs(value: Value) -> Value:
+    """A complex value as ONNX has it: real and imaginary part in a dimension of their own."""
+    if value.dtype.kind != COMPLEX:
+        return value
+    real = FLOAT32 if value.dtype == COMPLEX64 else FLOAT64
+    return Value(real, None if value.dims is None else (*value.dims, 2), name=value.name)
 
 
 def _shape(dims: Dims) -> Shape:

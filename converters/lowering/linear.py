@@ -28,8 +28,6 @@ def mat_mul(node: OpNode, g: Builder, a: Value, b: Value) -> Value:
 @LOWERINGS.op("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", attrs={"adj_x", "adj_y", "grad_x", "grad_y"})
 def batch_mat_mul(node: OpNode, g: Builder, x: Value, y: Value) -> Value:
     """[..., m, k] times [..., k, n]; V3 may multiply narrow integers into wide ones."""
-    if x.dtype.kind == "complex":
-        raise UnsupportedError("", f"ONNX multiplies no matrices of {x.dtype}")
     result = g.results[0].dtype
     x, y = g.cast(x, result), g.cast(y, result)
     x, y = _adjoint(g, x, node.flag("adj_x")), _adjoint(g, y, node.flag("adj_y"))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from tensorferry.formats.dtype import DTYPES, DType
+from tensorferry.formats.dtype import COMPLEX, DTYPES, DType
 from tensorferry.formats.errors import UnsupportedError
 
 SPELLING = {"float32": "float", "float64": "double"}
@@ -136,6 +136,11 @@ class Plan:
 def plan(op: str, opset: int, inputs: tuple[DType | None, ...], outputs: int) -> Plan:
     """The casts that `op` needs for inputs of these types (None: left out). UnsupportedError where none would help."""
     formal = schema(op, opset)
+    for dtype in inputs:
+        if dtype is not None and dtype.kind == COMPLEX:
+            raise UnsupportedError(
+                "", f"ONNX's {op} takes no {dtype}: complex values are for transforms and their parts"
+            )
     allowed = {item.type_param_str: frozenset(item.allowed_type_strs) for item in formal.type_constraints}
     bound: dict[str, DType] = {}
     used: dict[str, DType] = {}

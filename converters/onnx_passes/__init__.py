@@ -15,19 +15,29 @@ from ..dims import Dims
 from ..ir import Graph
 from .batch_norm import fold_batch_norm
 from .conv_bias import fuse_conv_bias
+from .duplicates import merge_duplicates
 from .gemm import fuse_gemm
+from .layer_norm import OPSET as LAYER_NORM
+from .layer_norm import fuse_layer_norm
 from .layout import push_transposes
+from .reshapes import merge_reshapes
 from .unused import remove_unused
 
-PASSES = ("layout", "conv_bias", "batch_norm", "gemm")
+PASSES = ("duplicates", "layer_norm", "layout", "reshapes", "conv_bias", "batch_norm", "gemm")
 """The passes that can be left out, by name."""
 
 
 def run_passes(graph: Graph, dims: Mapping[str, Dims], opset: int, *, without: Collection[str] = ()) -> Graph:
     """All passes but those named in `without`. `dims` has the shapes of the graph's values as far as they are known."""
     graph = remove_unused(graph)
+    if "duplicates" not in without:
+        graph = merge_duplicates(graph)
+    if "layer_norm" not in without and opset >= LAYER_NORM:
+        graph = fuse_layer_norm(graph, dims)
     if "layout" not in without:
         graph, dims = push_transposes(graph, dims, opset)
+    if "reshapes" not in without:
+        graph = merge_reshapes(graph)
     if "conv_bias" not in without:
         graph = fuse_conv_bias(graph)
     if "batch_norm" not in without:

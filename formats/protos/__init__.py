@@ -70,7 +70,7 @@ def parse_text(name: str, text: str, where: object) -> Any:
     message = message_class(name)()
     try:
         text_format.Parse(text, message, descriptor_pool=_pool())
-    except (text_format.ParseError, RecursionError, UnicodeError) as error:
+    except (text_format.ParseError, RecursionError, ValueError) as error:  # ValueError: an enum beyond 32 bits
         raise FormatError(where, f"expected a {name} message in text form, got: {_reason(error)}") from None
     return message
 

@@ -217,7 +217,7 @@ def test_an_unknown_rank(refused):
 @pytest.mark.parametrize("shape", [(2**32, 2**31), (2**62, 0, 2**62), (2**63 - 1, 2)])
 def test_a_shape_that_overflows(refused, shape):
     assert refused({b"v": entry(1, shape, size=0)}) == (
-        f"m.index: tensor 'v': expected a shape below 2**63 elements, got shape {list(shape)}"
+        f"m.index: tensor 'v': expected a shape below 2**63 bytes, got shape {list(shape)}"
     )
 
 

@@ -245,7 +245,7 @@ def test_a_later_version(tmp_path: Path) -> None:
         (("v", 0, (2,), []), "expected a type that V1 checkpoints hold, got tensorflow:0"),
         (("v", 101, (2,), []), "expected a type that V1 checkpoints hold, got float32_ref"),
         (("v", FLOAT, (-1, 2), []), "expected a known shape, got shape [-1, 2]"),
-        (("v", FLOAT, (1 << 60, 8), []), f"expected a shape below 2**63 elements, got shape [{1 << 60}, 8]"),
+        (("v", FLOAT, (1 << 60, 8), []), f"expected a shape below 2**63 bytes, got shape [{1 << 60}, 8]"),
         (("v", FLOAT, (2,), [WHOLE]), "expected slices of 1 dimensions, got one of 2"),
         (("v", FLOAT, (2,), [((1, 2),)]), "expected slices within [2], got [1:3]"),
         (("v", FLOAT, (2,), [((1, -1),)]), "expected slices within [2], got [1:0]"),

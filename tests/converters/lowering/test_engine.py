@@ -301,8 +301,10 @@ def test_shape_arithmetic_as_a_result(opset: int) -> None:
 
 def test_sizes_are_read_once_for_the_whole_graph() -> None:
     source = reshapes("length", "batch", 6)
-    more = [op(f"y{i}", "Reshape", "x", "target", Tshape=INT32) for i in range(5)]
-    ops = ops_of(lower(graph(*source.nodes.values(), *more), None, [node.name for node in more]))
+    unary = ("Relu", "Exp", "Neg", "Abs", "Tanh")
+    more = [op(kind, kind, "x") for kind in unary]
+    more += [op(f"y{kind}", "Reshape", kind, "target", Tshape=INT32) for kind in unary]
+    ops = ops_of(lower(graph(*source.nodes.values(), *more), None, [f"y{kind}" for kind in unary]))
     assert ops.count("Reshape") == 5
     assert ops.count("Concat") == 1
 
@@ -333,7 +335,7 @@ def test_types_that_it_has_are_not() -> None:
 
 @pytest.mark.parametrize("name", ["int8", "uint8", "int16", "uint16", "uint32", "uint64", "int64"])
 def test_narrow_integers_wrap_around(name: str) -> None:
-    x = np.array([np.iinfo(name).max, 1, 0]).astype(name)
+    x = np.array([np.iinfo(name).max, 1, 0], name)
     source = graph(placeholder("x", [3], name), op("y", "AddV2", "x", "x", T=dtype(name)))
     np.testing.assert_array_equal(run_graph(lower(source, None, ["y"]), {"x:0": x})["y:0"], x + x)
 

@@ -1,0 +1,118 @@
+"""Complex numbers as pairs of real ones, and Fourier transforms.
+
+A complex value [...] is in ONNX a real one [..., 2]: `g.pair` takes it as such, `g.complex` says that one is such.
+Nothing else takes complex values, so a graph may use them inside; as an input or a result they are pairs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from tensorferry.formats.dtype import INT64
+from tensorferry.formats.errors import UnsupportedError
+
+from ..ops import OpNode, OpTable
+from ..values import Value
+from .array import conjugate
+from .builder import Builder, Part
+
+LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")
+
+
+def _part(g: Builder, x: Value, index: int) -> Value:
+    """The real (0) or imaginary (1) parts of a complex value."""
+    pair = g.pair(x)
+    return g.squeeze(g.slice(pair, [index], [index + 1], [-1]), [-1]).with_(dims=x.dims)
+
+
+@LOWERINGS.op("Real")
+def real(node: OpNode, g: Builder, x: Value) -> Value:
+    """The real part."""
+    return _part(g, x, 0)
+
+
+@LOWERINGS.op("Imag")
+def imag(node: OpNode, g: Builder, x: Value) -> Value:
+    """The imaginary part."""
+    return _part(g, x, 1)
+
+
+@LOWERINGS.op("ComplexAbs")
+def complex_abs(node: OpNode, g: Builder, x: Value) -> Value:
+    """The length of the pair."""
+    return g.reduce("ReduceL2", g.pair(x), [-1], keep=False).with_(dims=x.dims)
+
+
+@LOWERINGS.op("Complex")
+def complex_(node: OpNode, g: Builder, re: Value, im: Value) -> Value:
+    """A pair of its parts."""
+    if re.dims is None or re.dims != im.dims:
+        shape = g.op("Shape", g.op("Add", re, im), dims=(None,))
+        re, im = g.expand(re, shape), g.expand(im, shape)
+    dims = g.results[0].dims
+    pair = g.op("Concat", g.unsqueeze(re, [-1]), g.unsqueeze(im, [-1]), axis=-1, dims=dims and (*dims, 2))
+    return g.complex(pair, node.dtype("Tout"))
+
+
+@LOWERINGS.op("Conj")
+def conj(node: OpNode, g: Builder, x: Value) -> Value:
+    """The imaginary part turned."""
+    return g.complex(conjugate(g, g.pair(x)), x.dtype)
+
+
+def _transformed(g: Builder, pair: Value, axis: int, length: Part | None, **attrs: Any) -> Value:
+    """DFT along an axis counted from the end of the pairs, [..., 1 or 2]."""
+    if g.opset < 17:
+        raise UnsupportedError("", "opset 16 and older have no DFT", hint="choose opset 18")
+    count = None if length is None else g.reshape(g.vector([length]), [])
+    dims = None if pair.dims is None else (*((None,) * (len(pair.dims) - 1)), 2)
+    if g.opset >= 20:
+        return g.op("DFT", pair, count, g.scalar(axis, like=INT64), dims=dims, **attrs)
+    return g.op("DFT", pair, count, dims=dims, axis=g.rank(pair) + axis, **attrs)
+
+
+@LOWERINGS.op("FFT", "FFT2D", "FFT3D", "IFFT", "IFFT2D", "IFFT3D")
+def fft(node: OpNode, g: Builder, x: Value) -> Value:
+    """Over the last one, two or three dimensions."""
+    pair = g.pair(x)
+    for dimension in range(_count(node)):
+        pair = _transformed(g, pair, -2 - dimension, None, inverse=int(node.op.startswith("I")))
+    return g.complex(pair.with_(dims=g.pair(x).dims), x.dtype)
+
+
+def _count(node: OpNode) -> int:
+    return int(node.op[-2]) if node.op.endswith("D") else 1
+
+
+@LOWERINGS.op("RFFT", "RFFT2D", "RFFT3D")
+def rfft(node: OpNode, g: Builder, x: Value, length: Value) -> Value:
+    """Of real values: the first half of the last dimension, the others whole; each cut or padded to its length."""
+    count = _count(node)
+    lengths = g.parts(length)
+    pair = _transformed(g, g.unsqueeze(x, [-1]), -2, lengths[-1], onesided=1)
+    for dimension in range(1, count):
+        pair = _transformed(g, pair, -2 - dimension, lengths[-1 - dimension])
+    dims = g.results[0].dims
+    return g.complex(pair.with_(dims=dims and (*dims, 2)), node.dtype("Tcomplex"))
+
+
+@LOWERINGS.op("IRFFT", "IRFFT2D", "IRFFT3D")
+def irfft(node: OpNode, g: Builder, x: Value, length: Value) -> Value:
+    """The inverse: the other half is the first one mirrored, its imaginary part turned."""
+    count = _count(node)
+    lengths = g.numbers(length, "lengths")
+    pair = g.pair(x)
+    for dimension in range(1, count):
+        pair = _transformed(g, pair, -2 - dimension, lengths[-1 - dimension], inverse=1)
+    last = lengths[-1]
+    half = last // 2 + 1
+    known = None if pair.dims is None else pair.dims[-2]
+    if not isinstance(known, int) or known < half:
+        raise UnsupportedError("", f"expected {half} values for a length of {last}")
+    first = g.slice(pair, [0], [half], [-2])
+    mirrored = g.slice(first, [math.ceil(last / 2) - 1], [0], [-2], [-1])
+    whole = g.concat([first, conjugate(g, mirrored)], g.rank(pair) - 2)
+    values = _transformed(g, whole, -2, None, inverse=1)
+    return g.squeeze(g.slice(values, [0], [1], [-1]), [-1]).with_(dims=g.results[0].dims)
