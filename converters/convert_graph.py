@@ -13,6 +13,7 @@ from typing import Any
 
 from tensorferry.formats.atomic import OutputSet
 from tensorferry.formats.errors import listing
+from tensorferry.formats.onnx_types import dtype_of_onnx
 from tensorferry.formats.tensor import Tensor
 
 from .freeze_model import Frozen, freeze_model
@@ -131,5 +132,12 @@ def _lower(frozen: Frozen, options: Options, report: Report) -> OnnxJob:
     source = source_name(report.source) if report.source else ""
     message, weights = to_onnx_model(lowered, opset, {"producer": f"tensorferry {__version__}", "source": source})
     report.nodes = (report.nodes[0] if report.nodes else 0, len(message.graph.node))
+    for value in message.graph.output:
+        sizes = (dim.dim_param or (str(dim.dim_value) if dim.HasField("dim_value") else "?") for dim in _dims(value))
+        report.outputs[value.name] = f"{dtype_of_onnx(value.type.tensor_type.elem_type)} [{', '.join(sizes)}]"
     report.format = f"onnx, opset {opset}"
     return OnnxJob(frozen, message, weights, inputs)
+
+
+def _dims(value: Any) -> Any:
+    return value.type.tensor_type.shape.dim

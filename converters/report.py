@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,40 +112,43 @@ class Report:
         """The report as a person reads it."""
         route = one_line(f"{self.source} -> {self.destination}")
         lines = [f"{route} ({self.format}){' (dry run: nothing written)' * self.dry_run}"]
+        rows = (*self._tensor_rows(), *self._graph_rows(), *self._check_rows())
+        return "\n".join([*lines, *(f"  {label:<9} {one_line(text)}" for label, text in rows)])
 
-        def say(label: str, text: str) -> None:
-            lines.append(f"  {label:<9} {one_line(text)}")
-
-        total = sum(kept.nbytes for kept in self.kept)
-        say("kept", f"{plural(len(self.kept), 'tensor')}, {size_text(total)}{_names(k.name for k in self.kept)}")
+    def _tensor_rows(self) -> Iterator[tuple[str, str]]:
+        if self.kept or self.nodes is None:
+            total = size_text(sum(kept.nbytes for kept in self.kept))
+            yield "kept", f"{plural(len(self.kept), 'tensor')}, {total}{_names(k.name for k in self.kept)}"
         averaged = [kept.name for kept in self.kept if kept.averaged]
         if averaged:
-            say("averaged", f"{plural(len(averaged), 'variable')} by the shadow's value{_names(averaged)}")
+            yield "averaged", f"{plural(len(averaged), 'variable')} by the shadow's value{_names(averaged)}"
         if self.unaveraged:
-            say("", f"{len(self.unaveraged)} without a shadow{_names(self.unaveraged)}")
+            yield "", f"{len(self.unaveraged)} without a shadow{_names(self.unaveraged)}"
         if self.renamed:
-            arrows = (f"{old} -> {new}" for old, new in self.renamed.items())
-            say("renamed", f"{len(self.renamed)}{_names(arrows)}")
+            yield "renamed", f"{len(self.renamed)}{_names(f'{old} -> {new}' for old, new in self.renamed.items())}"
         for reason, names in self._dropped_by_reason().items():
-            say("dropped", f"{plural(len(names), 'tensor')}, {reason}{_names(names)}")
+            yield "dropped", f"{plural(len(names), 'tensor')}, {reason}{_names(names)}"
         if self.dropped_bytes:
-            say("", f"{size_text(self.dropped_bytes)} left out")
+            yield "", f"{size_text(self.dropped_bytes)} left out"
+
+    def _graph_rows(self) -> Iterator[tuple[str, str]]:
         for label, values in (("inputs", self.inputs), ("outputs", self.outputs)):
             for name, kind in values.items():
-                say(label, f"{name} {kind}")
+                yield label, f"{name} {kind}"
         if self.nodes is not None:
-            say("nodes", f"{self.nodes[0]} -> {self.nodes[1]}")
+            yield "nodes", f"{self.nodes[0]} -> {self.nodes[1]}"
         for note in self.notes:
-            say("note", note)
+            yield "note", note
+
+    def _check_rows(self) -> Iterator[tuple[str, str]]:
+        """A row for each comparison; one for all that came out equal, where these are many."""
         same = [check.name for check in self.checks if check.equal and not check.difference]
         if len(same) > _SHOWN:
-            say("verified", f"{len(same)} equal{_names(same)}")
+            yield "verified", f"{len(same)} equal{_names(same)}"
         for check in self.checks:
-            if len(same) > _SHOWN and check.equal and not check.difference:
-                continue
-            verdict = "equal" if check.difference == 0 else f"largest difference {check.difference:.2g}"
-            say("verified" if check.equal else "DIFFERS", f"{check.name}: {verdict}")
-        return "\n".join(lines)
+            if len(same) <= _SHOWN or check.difference or not check.equal:
+                verdict = "equal" if check.difference == 0 else f"largest difference {check.difference:.2g}"
+                yield "verified" if check.equal else "DIFFERS", f"{check.name}: {verdict}"
 
     def _dropped_by_reason(self) -> dict[str, list[str]]:
         reasons: dict[str, list[str]] = {}

@@ -34,7 +34,6 @@ from .crc import unmask
 from .dtype import OPAQUE, STRING, DType
 from .errors import FormatError, UnsupportedError
 from .named_tensors import NamedTensors
-from .named_tensors import NamedTensors
 from .ordered_code import FULL, decode_slice_key, encode_slice_key
 from .packed import OpaqueTensor
 from .sliced import Part, SlicedTensor, box_text

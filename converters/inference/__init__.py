@@ -6,6 +6,6 @@ elementwise, array, shaping, selection, reduce, linear, nn, image
              the rules, by family
 """
 
-from .engine import Inference, InputShapes, infer, rules
+from .engine import Inference, InputShapes, infer, misfit, rules
 
-__all__ = ["Inference", "InputShapes", "infer", "rules"]
+__all__ = ["Inference", "InputShapes", "infer", "misfit", "rules"]

@@ -94,7 +94,10 @@ class Inference:
     def _facts(self, node: Node, inputs: list[Value], dtypes: Sequence[DType]) -> list[Dims | Fact] | None:
         facts: list[Dims | Fact] | None = None
         if node.op in rules() and not rules().unknown_attrs(node):
-            result = rules().find(node)(OpNode(node), *inputs)
+            try:
+                result = rules().find(node)(OpNode(node), *inputs)
+            except (LookupError, ArithmeticError, ValueError) as error:
+                raise misfit(node, error) from error
             facts = result if isinstance(result, list) else [result]
         return _evaluated(node, inputs, dtypes, facts) or facts
 
@@ -122,6 +125,13 @@ class Inference:
             fresh = f"{name}_{count}"
         self._symbols.add(fresh)
         return fresh
+
+
+def misfit(node: Node, error: Exception) -> GraphError:
+    """For a node whose attributes are of the right types, but whose numbers make no sense together."""
+    return GraphError(
+        node.name, f"expected attributes and inputs that {node.op} can work on, got ones that fail: {error}"
+    )
 
 
 def _value(dtype: DType, fact: Dims | Fact) -> Value:

@@ -17,17 +17,19 @@ The result's nodes are ONNX's, and these three:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
+from importlib.metadata import entry_points
 from typing import Any
 
 from tensorferry.formats.dtype import COMPLEX, COMPLEX64, FLOAT32, FLOAT64
 from tensorferry.formats.errors import GraphError, UnsupportedError, UsageError, listing
 
 from ..dims import Dims, merge_dims
-from ..inference import InputShapes, infer
+from ..inference import InputShapes, infer, misfit
 from ..ir import Attr, Graph, Node, Shape, node_name, value_name
 from ..onnx_passes import run_passes
+from ..op_registry import op_defs
 from ..ops import OpNode, OpTable
 from ..values import Value
 from . import (
@@ -59,11 +61,15 @@ Lowering = Callable[..., Any]
 
 OLDEST_OPSET = 13
 
+ENTRY_POINTS = "tensorferry.lowerings"
+"""The group of entry points that name an OpTable of more lowerings."""
+
 
 @cache
 def lowerings() -> OpTable[Lowering]:
-    """The lowerings of all families."""
-    return OpTable.merged("lowering", [family.LOWERINGS for family in FAMILIES])
+    """The lowerings of all families, and those that installed packages add: tables named by entry points."""
+    added = [entry.load() for entry in entry_points(group=ENTRY_POINTS)]
+    return OpTable.merged("lowering", [*(family.LOWERINGS for family in FAMILIES), *added])
 
 
 FAMILIES = (
@@ -87,12 +93,14 @@ def lower(
     *,
     opset: int = 18,
     input_shapes: InputShapes | None = None,
+    without: Collection[str] = (),
 ) -> Graph:
     """The ONNX-dialect graph that computes `outputs` of a frozen graph from `inputs`.
 
     Both are values (`x:0`), or a mapping of public names to them; `inputs` None means all placeholders that are needed.
     `input_shapes` gives shapes to inputs, as numbers, symbols and None, or None for an unknown rank. UnsupportedError
-    lists all that ONNX can't express, GraphError says what the graph lacks.
+    lists all that ONNX can't express, GraphError says what the graph lacks. `without` names passes to be left out
+    (`onnx_passes.PASSES`, and "dilations").
     """
     if not OLDEST_OPSET <= opset <= newest_opset():
         raise UsageError(f"opset {opset}", f"expected one of {OLDEST_OPSET} to {newest_opset()}")
@@ -100,13 +108,13 @@ def lower(
     piece, given = cut(graph, None if inputs is None else _named(inputs), list(asked.values()))
     shapes = {given.get(value_name(name), value_name(name)): dims for name, dims in (input_shapes or {}).items()}
     values = infer(piece, shapes)
-    fused = fuse_dilations(piece, values, asked.values())
+    fused = piece if "dilations" in without else fuse_dilations(piece, values, asked.values())
     if fused is not piece:
         piece, _ = cut(fused, given, list(asked.values()))
         values = infer(piece, shapes)
     order = piece.topological()
     preflight(order, values)
-    return _Run(order, values, opset).lower(given, asked)
+    return run_passes(*_Run(order, values, opset).lower(given, asked), opset, without=without)
 
 
 def _named(names: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
@@ -160,8 +168,8 @@ class _Run:
         self.env: dict[str, Value] = {}
         self.refused: list[UnsupportedError] = []
 
-    def lower(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> Graph:
-        """`inputs` and `outputs` by public name; the graph with all passes done."""
+    def lower(self, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> tuple[Graph, dict[str, Dims]]:
+        """`inputs` and `outputs` by public name; the graph, and the shapes of its values as far as they are known."""
         placeholders = {node_name(value): public for public, value in inputs.items()}
         by_name = {node.name: node for node in self.order}
         for name, public in placeholders.items():
@@ -174,7 +182,7 @@ class _Run:
                 raise self.refused[0]
             raise UnsupportedError("the graph", listing(self.refused, 50))
         named = {public: self._output(public, value) for public, value in outputs.items()}
-        return run_passes(self.builder.graph(named), self.builder.dims, self.builder.opset)
+        return self.builder.graph(named), self.builder.dims
 
     def _input(self, node: Node, public: str) -> None:
         value = _as_pairs(self.values[f"{node.name}:0"])
@@ -220,9 +228,15 @@ class _Run:
         operands = [self._operand(name) for name in node.data_inputs]
         handler = lowerings().find(node)
         self.builder.begin(node.name, results)
-        answer = handler(OpNode(node), self.builder, *operands)
+        try:
+            answer = handler(OpNode(node), self.builder, *operands)
+        except (LookupError, ArithmeticError, ValueError) as error:
+            raise misfit(node, error) from error
         made: list[Value | None] = list(answer) if isinstance(answer, (tuple, list)) else [answer]
         finished = iter(self.builder.finish([value for value in made if value is not None]))
+        if node.op not in op_defs():
+            # An op of somebody's own, whose lowering alone knows what it makes.
+            return [None if value is None else next(finished) for value in made]
         bound: list[Value | None] = []
         for value, result in zip(made, results, strict=False):
             bound.append(None if value is None else self._bound(node, next(finished), result))

@@ -67,7 +67,12 @@ def _transformed(g: Builder, pair: Value, axis: int, length: Part | None, **attr
     if g.opset < 17:
         raise UnsupportedError("", "opset 16 and older have no DFT", hint="choose opset 18")
     count = None if length is None else g.reshape(g.vector([length]), [])
-    dims = None if pair.dims is None else (*((None,) * (len(pair.dims) - 1)), 2)
+    dims = None
+    if pair.dims is not None:
+        sizes = list(pair.dims)
+        sizes[axis] = sizes[axis] if length is None else None if isinstance(length, Value) else length
+        sizes[axis] = None if attrs.get("onesided") else sizes[axis]
+        dims = (*sizes[:-1], 2)
     if g.opset >= 20:
         return g.op("DFT", pair, count, g.scalar(axis, like=INT64), dims=dims, **attrs)
     return g.op("DFT", pair, count, dims=dims, axis=g.rank(pair) + axis, **attrs)
@@ -108,11 +113,25 @@ def irfft(node: OpNode, g: Builder, x: Value, length: Value) -> Value:
         pair = _transformed(g, pair, -2 - dimension, lengths[-1 - dimension], inverse=1)
     last = lengths[-1]
     half = last // 2 + 1
-    known = None if pair.dims is None else pair.dims[-2]
-    if not isinstance(known, int) or known < half:
-        raise UnsupportedError("", f"expected {half} values for a length of {last}")
-    first = g.slice(pair, [0], [half], [-2])
+    first = _cut_or_padded(g, pair, half)
     mirrored = g.slice(first, [math.ceil(last / 2) - 1], [0], [-2], [-1])
     whole = g.concat([first, conjugate(g, mirrored)], g.rank(pair) - 2)
     values = _transformed(g, whole, -2, None, inverse=1)
     return g.squeeze(g.slice(values, [0], [1], [-1]), [-1]).with_(dims=g.results[0].dims)
+
+
+def _cut_or_padded(g: Builder, pair: Value, count: int) -> Value:
+    """The first `count` values of the last dimension, zeros where there are fewer."""
+    rank = g.rank(pair)
+    here = g.size(pair, rank - 2)
+    if here == count:
+        return pair
+    if not isinstance(here, int) or here < count:
+        missing = (
+            g.minus(count, here)
+            if isinstance(here, int)
+            else g.op("Max", g.vector([g.minus(count, here)]), g.ints([0]))
+        )
+        none: list[Part] = [0] * rank
+        pair = g.pad(pair, none, [*none[: rank - 2], missing, 0])
+    return g.slice(pair, [0], [count], [-2]).with_(dims=(*(pair.dims or ())[: rank - 2], count, 2))

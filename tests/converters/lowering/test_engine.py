@@ -9,8 +9,10 @@ import pytest
 
 from tensorferry.converters.ir import AttrList, Graph, Node, Shape
 from tensorferry.converters.lowering import lower, lowerings, newest_opset
+from tensorferry.converters.lowering.builder import Builder
 from tensorferry.converters.op_registry import op_defs, type_attrs
-from tensorferry.converters.ops import OpTable
+from tensorferry.converters.ops import OpNode, OpTable
+from tensorferry.converters.values import Value
 from tensorferry.formats.dtype import BOOL, FLOAT32, FLOAT64, INT32, INT64
 from tensorferry.formats.errors import GraphError, UnsupportedError, UsageError
 
@@ -106,6 +108,14 @@ def test_an_output_that_has_no_counterpart() -> None:
         lower(source, None, ["z"])
     with pytest.raises(UnsupportedError, match="y:4: expected a value that ONNX can express"):
         lower(source, None, ["y:4"])
+
+
+@pytest.mark.parametrize("lists", [{"strides": [1]}, {"strides": []}, {"strides": [1, 0, 0, 1]}])
+def test_attributes_that_make_no_sense(lists: dict[str, list[int]]) -> None:
+    kernel = const("kernel", np.ones([2, 2, 3, 2]))
+    conv = op("y", "Conv2D", "x", "kernel", padding="SAME", **lists)
+    with pytest.raises((GraphError, UnsupportedError), match=r"^y: expected "):
+        lower(graph(placeholder("x", [1, 4, 4, 3]), kernel, conv), None, ["y"])
 
 
 # --- inputs and outputs -----------------------------------------------------------------------------
@@ -353,3 +363,41 @@ def test_lists_of_attributes_are_understood() -> None:
     source = graph(placeholder("x", [1, 3, 1]), node)
     assert isinstance(node.attrs["squeeze_dims"], AttrList)
     assert run_graph(lower(source, None, ["y"]), {"x:0": np.zeros([1, 3, 1], np.float32)})["y:0"].shape == (3,)
+
+
+# --- more lowerings ---------------------------------------------------------------------------------
+
+OWN: OpTable[Any] = OpTable("lowering")
+
+
+@OWN.op("MyScale", attrs={"factor"})
+def my_scale(node: OpNode, g: Builder, x: Value) -> Value:
+    """What a package with an op of its own writes."""
+    return g.op("Mul", x, g.scalar(node.real("factor"), like=x))
+
+
+def test_an_installed_package_adds_lowerings(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Entry:
+        def load(self) -> OpTable[Any]:
+            return OWN
+
+    monkeypatch.setattr(
+        "tensorferry.converters.lowering.engine.entry_points",
+        lambda group: [Entry()] if group == "tensorferry.lowerings" else [],
+    )
+    lowerings.cache_clear()
+    try:
+        nodes = [placeholder("x", [3, 4]), Node("s", "MyScale", ("x",), {"factor": 2.5}), op("y", "Neg", "s")]
+        found = lower(graph(*nodes), None, ["y"])
+    finally:
+        monkeypatch.undo()
+        lowerings.cache_clear()
+    np.testing.assert_array_equal(run_graph(found, {"x:0": X})["y:0"], X * -2.5)
+
+
+def test_passes_can_be_left_out() -> None:
+    kernel = const("kernel", np.ones([1, 1, 3, 2]))
+    conv = op("y", "Conv2D", "x", "kernel", padding="SAME", strides=[1, 1, 1, 1])
+    source = graph(placeholder("x", [1, 4, 4, 3]), kernel, conv, op("z", "Relu", "y"), op("zz", "Relu", "y"))
+    assert ops_of(lower(source, None, ["z", "zz"])).count("Relu") == 1
+    assert ops_of(lower(source, None, ["z", "zz"], without=["duplicates"])).count("Relu") == 2
