@@ -223,7 +223,7 @@ def _two_buffers(size: int) -> Iterator[Iterator[memoryview]]:
     if not CHUNK // 4 <= size <= CHUNK:
         yield cycle([memoryview(bytearray(size)) for _ in range(2)])
         return
-    pair = [_spare.pop() if _spare else memoryview(bytearray(CHUNK)) for _ in range(2)]
+    pair = [_spare.pop() if _spare and len(_spare[-1]) >= size else memoryview(bytearray(CHUNK)) for _ in range(2)]
     try:
         yield cycle(pair)
     finally:
