@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -159,15 +160,15 @@ class FileTensor(Tensor):
         self.crc32c = crc32c
         self.big_endian = big_endian
 
-    def _stored(self, limit: int) -> Iterator[memoryview]:
-        """The bytes as they are on disk, `limit` at a time, the checksum verified at the end."""
+    def _stored(self, buffers: Iterator[memoryview]) -> Iterator[memoryview]:
+        """The bytes as they are on disk, a buffer of them at a time, the checksum verified at the end."""
         from .crc import crc32c
 
         left, crc = self.nbytes, 0
-        with open(self.path, "rb", buffering=0) as file, _two_buffers(min(left, limit)) as buffers:
+        with open(self.path, "rb", buffering=0) as file:
             file.seek(self.offset)
             while left:
-                piece = next(buffers)[: min(left, limit)]
+                piece = next(buffers)[:left]
                 done = 0
                 while done < len(piece):
                     got = file.readinto(piece[done:])
@@ -190,16 +191,16 @@ class FileTensor(Tensor):
             )
 
     def chunks(self) -> Iterator[Buffer]:
-        limit = CHUNK // self.dtype.itemsize * self.dtype.itemsize
-        if not self.big_endian or self.dtype.itemsize == 1:
-            yield from self._stored(limit)
-            return
-        for piece in self._stored(limit):
-            yield self._array(piece).tobytes()
+        size = min(self.nbytes, CHUNK // self.dtype.itemsize * self.dtype.itemsize)
+        with _two_buffers(size) as buffers:
+            for piece in self._stored(buffers):
+                yield piece if not self.big_endian or self.dtype.itemsize == 1 else self._array(piece).tobytes()
 
     def numpy(self) -> np.ndarray[Any, Any]:
-        pieces = list(self._stored(max(self.nbytes, 1)))
-        array: np.ndarray[Any, Any] = self._array(pieces[0] if pieces else b"").reshape(self.shape)
+        whole = memoryview(bytearray(self.nbytes))  # the array's own: it stays in use
+        for _ in self._stored(iter([whole])):
+            pass
+        array: np.ndarray[Any, Any] = self._array(whole).reshape(self.shape)
         return array
 
     def _array(self, stored: Buffer) -> np.ndarray[Any, Any]:
@@ -213,21 +214,31 @@ class FileTensor(Tensor):
         return swapped.view(self.dtype.numpy())
 
 
-_spare: list[memoryview] = []
-"""Buffers of CHUNK bytes that nobody uses now: the memory of a fresh one costs as much as reading into it."""
+class _Spare(threading.local):
+    """Buffers that nobody uses now: the memory of a fresh one costs as much as reading into it.
+
+    Each thread has its own, so that a buffer's last chunk may still be written when its tensor has been read.
+    """
+
+    def __init__(self) -> None:
+        self.buffers: list[bytearray] = []
+
+
+_spare = _Spare()
 
 
 @contextmanager
 def _two_buffers(size: int) -> Iterator[Iterator[memoryview]]:
-    """Two buffers of at least `size` bytes, in turn."""
-    if not CHUNK // 4 <= size <= CHUNK:
+    """Two buffers of `size` bytes, in turn; nobody may hold on to them."""
+    if size < CHUNK // 4:
         yield cycle([memoryview(bytearray(size)) for _ in range(2)])
         return
-    pair = [_spare.pop() if _spare and len(_spare[-1]) >= size else memoryview(bytearray(CHUNK)) for _ in range(2)]
+    spare = _spare.buffers
+    pair = [spare.pop() if spare and len(spare[-1]) >= size else bytearray(size) for _ in range(2)]
     try:
-        yield cycle(pair)
+        yield cycle([memoryview(buffer)[:size] for buffer in pair])
     finally:
-        _spare.extend(pair[: max(0, 4 - len(_spare))])
+        spare.extend(pair[: max(0, 4 - len(spare))])
 
 
 def refuse_strings(tensor: Tensor) -> None:

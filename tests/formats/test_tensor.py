@@ -3,7 +3,7 @@ import pytest
 
 from tensorferry.formats import tensor as tensor_module
 from tensorferry.formats.crc import crc32c
-from tensorferry.formats.dtype import BFLOAT16, DTYPES, FLOAT32, INT16, INT64, STRING_TYPE
+from tensorferry.formats.dtype import BFLOAT16, DTYPES, FLOAT32, INT16, INT64, STRING_TYPE, UINT8
 from tensorferry.formats.errors import FormatError, UnsupportedError
 from tensorferry.formats.tensor import ArrayTensor, FileTensor, SplatTensor
 
@@ -160,3 +160,17 @@ class TestFile:
             path.write_bytes(stored[:index] + bytes([stored[index] ^ 1]) + stored[index + 1 :])
             with pytest.raises(FormatError, match="the data are damaged"):
                 tensor.numpy()
+
+
+def test_arrays_and_chunks_of_many_tensors_do_not_share_memory(tmp_path):
+    """Buffers are used again from one tensor to the next, but never while somebody may still look at them."""
+    values = np.random.default_rng(0).integers(0, 256, (6, 3 << 20), np.uint8)
+    values.tofile(tmp_path / "x")
+    tensors = [FileTensor(UINT8, (3 << 20,), tmp_path / "x", row * (3 << 20)) for row in range(6)]
+    arrays = [tensor.numpy() for tensor in tensors[:3]]
+    streams = [tensor.chunks() for tensor in tensors[3:]]
+    chunks = [bytes(chunk) for chunk in map(next, streams)]
+    again = [tensor.tobytes() for tensor in tensors]
+    assert all(np.array_equal(array, row) for array, row in zip(arrays, values, strict=False))
+    assert chunks == [row.tobytes() for row in values[3:]]
+    assert again == [row.tobytes() for row in values]
