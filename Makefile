@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FERRY := $(BIN)/tensorferry
 
-.PHONY: demo test lint types parity wheel fixtures protos bench clean
+.PHONY: demo test fuzz lint types parity wheel fixtures protos bench clean
 
 demo: .venv/runtime ## convert real TensorFlow checkpoints to every format, and run the results
 	@mkdir -p out
@@ -19,6 +19,11 @@ demo: .venv/runtime ## convert real TensorFlow checkpoints to every format, and 
 
 test: .venv/dev ## everything that needs no TensorFlow
 	$(BIN)/python -m pytest -m "not parity"
+
+SECONDS ?= 600
+
+fuzz: .venv/dev ## hostile input for SECONDS; guided by coverage where atheris is installed (pip install atheris)
+	$(BIN)/python -m tests.fuzz.run --seconds $(SECONDS)
 
 lint: .venv/dev
 	$(BIN)/ruff check .

@@ -20,6 +20,8 @@ from typing import Any
 from tensorferry.formats.errors import FormatError, NameMapError, UsageError, listing
 
 _LARGEST = 64 << 20
+_DEEPEST = 100
+"""Dots in a line of TOML: parsers take quadratic time for dotted keys."""
 
 
 def read_table(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -96,6 +98,9 @@ def _parse_json(text: str, path: object) -> Any:
 
 
 def _parse_toml(text: str, path: object) -> Any:
+    deepest = max((line.count(".") for line in text.splitlines()), default=0)
+    if deepest > _DEEPEST:
+        raise FormatError(path, f"expected lines with at most {_DEEPEST} dots, got one with {deepest}")
     try:
         import tomllib
     except ModuleNotFoundError:  # Python 3.10

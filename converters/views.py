@@ -92,4 +92,14 @@ def transposed(base: Tensor, perm: Sequence[int]) -> Tensor:
 
 def cast(base: Tensor, dtype: DType) -> Tensor:
     """`base` converted to another type as numpy does it."""
-    return base if base.dtype == dtype else View(dtype, base.shape, lambda array: array.astype(dtype.numpy()), base)
+    if base.dtype == dtype:
+        return base
+
+    def converted(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            value: np.ndarray[Any, Any] = array.astype(dtype.numpy())
+        return value
+
+    return View(dtype, base.shape, converted, base)

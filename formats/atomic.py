@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from .binary import Path
 from .errors import DestinationError
-from .parts import Part, create, exists, make_folder, reported, sweep, sync_directory
+from .parts import Part, create, exists, make_folder, reported, sweep, sync_directory, undisturbed
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -69,13 +69,17 @@ class OutputSet:
         if any(part.path == path for part in self._parts):
             raise DestinationError(path, "expected an output of its own, got two of this name")
         sweep(path)
+        with undisturbed(), reported(path):
+            return self._create(path)
+
+    def _create(self, path: str) -> BinaryIO:
+        """A part for `path`, which `__exit__` knows of."""
         directory, name = os.path.split(path)
         while True:
-            with reported(path):
-                folder = self._folders.get(directory, "")
-                if not os.path.isdir(folder):  # or another run's sweep took it before there was anything in it
-                    folder = self._folders[directory] = make_folder(directory, name)
-                part = create(path, os.path.join(folder, name))
+            folder = self._folders.get(directory, "")
+            if not os.path.isdir(folder):  # or another run's sweep took it before there was anything in it
+                folder = self._folders[directory] = make_folder(directory, name)
+            part = create(path, os.path.join(folder, name))
             if part is not None:
                 self._parts.append(part)
                 return part.file
@@ -92,21 +96,26 @@ class OutputSet:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        published: list[Part] = []
-        try:
-            if kind is None:
-                self._publish(published)
-        except BaseException:
-            if not self._force:
-                for part in published:
-                    part.withdraw()
-            raise
-        finally:
-            for part in self._parts:
-                part.discard()
-            for folder in self._folders.values():
-                with suppress(OSError):
-                    os.rmdir(folder)
+        with undisturbed():
+            published: list[Part] = []
+            try:
+                if kind is None:
+                    self._publish(published)
+            except BaseException:
+                if not self._force:
+                    for part in published:
+                        part.withdraw()
+                raise
+            finally:
+                self._remove_parts()
+
+    def _remove_parts(self) -> None:
+        """Closes all parts and removes what is left of them."""
+        for part in self._parts:
+            part.discard()
+        for folder in self._folders.values():
+            with suppress(OSError):
+                os.rmdir(folder)
 
     def _publish(self, published: list[Part]) -> None:
         for part in self._parts:

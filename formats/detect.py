@@ -94,6 +94,8 @@ class Source:
 def detect(path: Path) -> Source:
     """Finds out what is at `path`. FormatError if that is nothing, or nothing that is read here."""
     path = os.fspath(path)
+    if "\0" in path:
+        raise FormatError(path, f"expected {_EXPECTED}, got a path that no file can have")
     data_file = _DATA_FILE.fullmatch(path)
     if data_file and os.path.isfile(path):
         return _bundle(data_file[1], path)

@@ -15,6 +15,8 @@ import io
 import os
 import re
 import secrets
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -190,6 +192,29 @@ def _remove_if_same(path: str, identity: os.stat_result) -> None:
     if _is_same(path, identity):
         with suppress(OSError):
             os.unlink(path)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Within, SIGINT and SIGTERM wait: for steps between which a file would be nobody's.
+
+    Only the main thread sees signals. A mask would not do: another thread (a numerical library's) would take them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: handler for number, handler in handlers.items() if handler is not None}
+    try:
+        for number in handlers:
+            signal.signal(number, lambda number, frame: waiting.append(number))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for caught in waiting:
+            signal.raise_signal(caught)
 
 
 def sync_directory(directory: str) -> None:

@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import TypeAlias
 
-from tensorferry.formats.dtype import DType
+from tensorferry.formats.dtype import OPAQUE, DType
 from tensorferry.formats.errors import GraphError, UnsupportedError
 from tensorferry.formats.tensor import ArrayTensor
+from tensorferry.formats.tensor_proto import base_dtype
 
 from ..dims import Dim, Dims, product, symbol
 from ..ir import AttrList, Graph, Node, Shape, value_name
@@ -65,6 +66,10 @@ class Inference:
     def run(self, nodes: Iterable[Node], *, legacy: bool = False) -> dict[str, Value]:
         for node in nodes:
             for index, value in enumerate(self._outputs(node, legacy)):
+                if any(isinstance(dim, int) and not 0 <= dim < 1 << 63 for dim in value.dims or ()):
+                    raise GraphError(
+                        node.name, f"expected {node.op} to make a shape of sizes, got {list(value.dims or ())}"
+                    )
                 name = f"{node.name}:{index}"
                 dims = self.given.get(name, value.dims)
                 self.values[name] = value.with_(dims=self._named(node.name, index, dims))
@@ -89,7 +94,12 @@ class Inference:
         dtypes = input_dtypes(node)
         if len(names) != len(dtypes):
             raise GraphError(node.name, f"expected {len(dtypes)} inputs of {node.op}, got {len(names)}")
-        return [self.values.get(value_name(name)) or Value(dtype) for name, dtype in zip(names, dtypes, strict=True)]
+        found = [self.values.get(value_name(name)) or Value(dtype) for name, dtype in zip(names, dtypes, strict=True)]
+        for index, (value, dtype) in enumerate(zip(found, dtypes, strict=True)):
+            given, wanted = base_dtype(value.dtype), base_dtype(dtype)
+            if given != wanted and OPAQUE not in (given.kind, wanted.kind):
+                raise GraphError(node.name, f"expected input {index} of {node.op} to be {wanted}, got {given}")
+        return found
 
     def _facts(self, node: Node, inputs: list[Value], dtypes: Sequence[DType]) -> list[Dims | Fact] | None:
         facts: list[Dims | Fact] | None = None

@@ -39,7 +39,9 @@ class Window:
             raise UnsupportedError("", f"expected padding SAME, VALID or EXPLICIT, got {self.padding}")
 
     def require(self, layout: str, numbers: Sequence[int], what: str) -> None:
-        """UnsupportedError unless batch and channels are left alone."""
+        """UnsupportedError unless batch and channels are left alone, and all numbers are positive."""
+        if any(number < 1 for number in numbers):
+            raise UnsupportedError("", f"expected {what} of 1 and more, got {list(numbers)}")
         if len(numbers) != len(layout) or any(
             numbers[axis] != 1 for axis, letter in enumerate(layout) if letter in "NC"
         ):

@@ -22,6 +22,9 @@ from .linear import counted
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")
 
+LARGEST = 1 << 24
+"""Elements of the largest matrix that a table of places is made for."""
+
 Table = np.ndarray[Any, Any]
 
 
@@ -29,6 +32,10 @@ class Band:
     """The diagonals `low` to `high` of matrices of known size."""
 
     def __init__(self, rows: int, columns: int, low: int, high: int, align: str) -> None:
+        if rows * columns > LARGEST:
+            raise UnsupportedError("", f"expected matrices of at most {LARGEST} elements, got {rows} times {columns}")
+        if not -max(rows, 1) < low <= high < max(columns, 1):
+            raise UnsupportedError("", f"expected diagonals of {rows} times {columns} elements, got {low} to {high}")
         self.rows, self.columns, self.low, self.high = rows, columns, low, high
         self.align = align
         self.longest = min(rows + min(high, 0), columns - max(low, 0))

@@ -15,7 +15,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from tensorferry.formats.dtype import INT32, INT64, DType
+from tensorferry.formats.dtype import INT32, INT64, STRING_TYPE, DType
 from tensorferry.formats.errors import GraphError, UnsupportedError
 from tensorferry.formats.tensor import Tensor
 
@@ -187,13 +187,13 @@ class Emitter(ABC):
     def _cast(self, value: Value, dtype: DType) -> Value:
         if value.dtype == dtype:
             return value
-        if value.tensor is not None:
-            return Value.of_tensor(cast(value.tensor, dtype))
-        if not value.name and value.is_known and value.dtype.is_integer and dtype in (INT32, INT64):
-            return value.with_(dtype=dtype)
         for end in (value.dtype, dtype):
             if onnx_spelling(end) not in cast_types(self.opset):
                 raise UnsupportedError("", f"ONNX has no cast of {value.dtype} to {dtype} at opset {self.opset}")
+        if value.tensor is not None and STRING_TYPE not in (value.dtype, dtype):
+            return Value.of_tensor(cast(value.tensor, dtype))
+        if not value.name and value.is_known and value.dtype.is_integer and dtype in (INT32, INT64):
+            return value.with_(dtype=dtype)
         return self.emit("Cast", [self.ref(value)], {"to": dtype}, [(dtype, value.dims)])[0]
 
     # Constants and sizes

@@ -19,6 +19,9 @@ from .linear import counted
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")
 
+LARGEST = 4096
+"""The largest window that patches are extracted with."""
+
 _RESIZE = {"align_corners", "half_pixel_centers"}
 
 
@@ -32,12 +35,19 @@ def _coordinates(node: OpNode) -> str:
 def _resized(g: Builder, x: Value, size: Value, **attrs: Any) -> Value:
     """x [N, H, W, C] to a new height and width."""
     x = g.ranked(x, 4)
+    batch, height, width, channels = g.sizes_of(x)
     first = channels_first(g, x, "NHWC")
-    # Not by the attribute `axes` of opset 18: onnxruntime loses it where it moves transposes.
-    sizes = [g.size(x, 0), g.size(x, 3), *g.parts(size)]
     dims = g.results[0].dims
     dims = None if dims is None else (dims[0], dims[3], dims[1], dims[2])
-    y = g.op("Resize", first, None, None, g.vector(sizes), dims=dims, **attrs)
+    goal = g.parts(size)
+    if attrs["mode"] == "cubic":
+        # onnxruntime moves transposes through a Resize, and then has no kernel for the cubic one: a reshape stops it.
+        planes = g.reshape(first, [-1, 1, height, width], (None, 1, *(first.dims or (None,) * 4)[2:]))
+        resized = g.op("Resize", planes, None, None, g.vector([g.times(batch, channels), 1, *goal]), **attrs)
+        y = g.reshape(resized.with_(dims=None), [batch, channels, *goal], dims)
+    else:
+        # Not by the attribute `axes` of opset 18, which onnxruntime loses there.
+        y = g.op("Resize", first, None, None, g.vector([batch, channels, *goal]), dims=dims, **attrs)
     return channels_last(g, y, "NHWC")
 
 
@@ -72,6 +82,10 @@ def extract_image_patches(node: OpNode, g: Builder, x: Value) -> Value:
     """x [N, H, W, C] -> [N, rows, columns, height * width * C]: rows gathered by window, then columns."""
     x = g.ranked(x, 4)
     ksizes, strides, rates = (node.integers(key)[1:3] for key in ("ksizes", "strides", "rates"))
+    if min((*ksizes, *strides, *rates)) < 1:
+        raise UnsupportedError(
+            "", f"expected windows, strides and rates of 1 and more, got {ksizes}, {strides}, {rates}"
+        )
     padding = node.text("padding")
     rank4: list[Part] = [0, 0, 0, 0]
     before, after = list(rank4), list(rank4)

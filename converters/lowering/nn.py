@@ -67,11 +67,10 @@ def fused_batch_norm(
         outputs = [mean, unbiased]
     else:
         outputs = [mean, variance]
-    parameters = [scale, offset, mean, variance]
-    if g.opset < 15:
-        parameters = [g.cast(value, x.dtype) for value in parameters]
-    y = g.op("BatchNormalization", x, *parameters, epsilon=node.real("epsilon"))
-    return [channels_last(g, y, layout), *outputs]
+    # Before opset 15 all have to be of one type: the wider one of the statistics.
+    same = g.cast(x, scale.dtype) if g.opset < 15 else x
+    y = g.op("BatchNormalization", same, scale, offset, mean, variance, epsilon=node.real("epsilon"))
+    return [channels_last(g, g.cast(y, x.dtype), layout), *outputs]
 
 
 def _statistics(g: Builder, x: Value, like: Value) -> tuple[Value, Value, Value]:

@@ -39,7 +39,8 @@ class PartEmitter(SizeEmitter):
         import numpy as np
 
         dtype = like.dtype if isinstance(like, Value) else like
-        return self.constant_of(np.array(number).astype(dtype.numpy()), dtype)
+        with np.errstate(all="ignore"):
+            return self.constant_of(np.array(number).astype(dtype.numpy()), dtype)
 
     def ints(self, numbers: Sequence[int]) -> Value:
         """A constant vector of int64."""

@@ -29,10 +29,17 @@ def fake_quant_vars(node: OpNode, g: Builder, x: Value, low: Value, high: Value)
     return _fake_quant(node, g, x, low, high)
 
 
+def _width(bits: int) -> int:
+    """A number of bits that float32 can count with."""
+    if not 1 <= bits <= 32:
+        raise UnsupportedError("", f"expected 1 to 32 bits, got {bits}")
+    return bits
+
+
 def _fake_quant(node: OpNode, g: Builder, x: Value, low: Value, high: Value) -> Value:
     """The range moved so that 0 is on the grid, then floor((clip(x) - low) / scale + 1/2) * scale + low."""
     first = 1 if node.flag("narrow_range") else 0
-    last = (1 << node.integer("num_bits")) - 1
+    last = (1 << _width(node.integer("num_bits"))) - 1
     a, b = low.array(), high.array()
     if a is not None and b is not None:
         moved = (g.constant_of(array, x.dtype) for array in _nudged(a, b, first, last))
@@ -84,6 +91,7 @@ def quantize_and_dequantize_v3(node: OpNode, g: Builder, x: Value, low: Value, h
 
 def _round_trip(node: OpNode, g: Builder, x: Value, low: Value, high: Value, bits: int, round_mode: str) -> Value:
     signed, axis = node.flag("signed_input"), node.integer("axis")
+    _width(bits)
     least = -(1 << (bits - 1)) + node.flag("narrow_range") if signed else 0
     largest = (1 << (bits - 1)) - 1 if signed else (1 << bits) - 1
     if not node.flag("range_given"):

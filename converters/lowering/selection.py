@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tensorferry.formats.dtype import BOOL, INT32, INT64
+from tensorferry.formats.errors import UnsupportedError
 
 from ..inference.selection import spec_actions
 from ..ops import OpNode, OpTable
@@ -130,8 +131,12 @@ def gather_v2(node: OpNode, g: Builder, x: Value, indices: Value, axis: Value) -
         return g.gather(x, indices, place).with_(dims=g.results[0].dims)
     rank = g.rank(x)
     place = g.axis(axis, rank)
-    if batch_dims < 0:
-        batch_dims += g.rank(indices, "indices")
+    between = g.rank(indices, "indices")
+    batch_dims += between if batch_dims < 0 else 0
+    if not 0 <= batch_dims <= min(between, place):
+        raise UnsupportedError(
+            "", f"expected batch dimensions within the indices and before the axis, got {batch_dims}"
+        )
     return _batch_gather(g, x, indices, place, batch_dims)
 
 

@@ -148,3 +148,9 @@ class TestInvert:
         text = "^t.json: expected one source for each target, got several: x <- a, b, y <- c, d$"
         with pytest.raises(NameMapError, match=text):
             invert_table({"a": "x", "c": "y", "b": "x", "d": "y", "e": "z"}, "t.json")
+
+
+def test_a_key_of_many_parts_is_refused_at_once(tmp_path):
+    (tmp_path / "deep.toml").write_text("a" + ".a" * 30_000 + " = 'x'")
+    with pytest.raises(FormatError, match=r"deep\.toml: expected lines with at most 100 dots, got one with 30000$"):
+        read_table(tmp_path / "deep.toml")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tensorferry.formats import atomic
 from tensorferry.formats.atomic import OutputSet, check_destination, output, outputs
 from tensorferry.formats.errors import DestinationError
 from tensorferry.formats.parts import SUFFIX
@@ -377,6 +378,7 @@ class TestSets:
 
 WRITER = """
 import sys
+from tensorferry.formats import atomic
 from tensorferry.formats.atomic import OutputSet
 data, index, step = sys.argv[1], sys.argv[2], 0
 print("ready", flush=True)
@@ -423,3 +425,26 @@ def test_kills_at_random_moments(tmp_path: Path) -> None:
         files.open(index).write(b"index")
     assert leftovers, "no kill came in the middle of a write: the test proves nothing"
     assert sorted(os.listdir(tmp_path)) == ["data", "index"]
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_a_part_is_made_leaves_nothing(tmp_path, monkeypatch, signal_):
+    """It waits until the part is known to its owner, who removes it."""
+    real = atomic.create
+
+    def interrupted(path, temporary):
+        part = real(path, temporary)
+        os.kill(os.getpid(), signal_)
+        return part
+
+    def stop(number, frame):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal_, stop)
+    try:
+        monkeypatch.setattr(atomic, "create", interrupted)
+        with pytest.raises(KeyboardInterrupt), output(tmp_path / "x") as file:
+            file.write(b"never")
+    finally:
+        signal.signal(signal_, before)
+    assert list(tmp_path.iterdir()) == []

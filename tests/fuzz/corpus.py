@@ -1,4 +1,4 @@
-"""What fuzzing begins with: real fixtures as each target's bytes, small files of the other formats, and how to mutate them.
+"""What fuzzing begins with: real fixtures, small files of the other formats, and how to mutate them.
 
     CORPUS["bundle"].seeds()                  a list of inputs that can be read
     CORPUS["bundle"].mutate(rng, data)        one of them, or any other bytes, changed

@@ -65,7 +65,7 @@ class Account:
                 read = self.target.run(data, folder)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - finding them is the purpose
+        except BaseException as error:  # finding them is the purpose
             self.fail(data, error)
         self.read += read
         if time.monotonic() - self.saved > 1:
@@ -138,7 +138,13 @@ def run_atheris(account: Account, seed: int) -> None:
         account.try_input(data)
 
     left = max(1, int(account.end - time.monotonic()))
-    options = [f"-max_total_time={left}", f"-seed={seed + 1}", f"-max_len={LARGEST}", "-rss_limit_mb=4096", "-verbosity=0"]
+    options = [
+        f"-max_total_time={left}",
+        f"-seed={seed + 1}",
+        f"-max_len={LARGEST}",
+        "-rss_limit_mb=4096",
+        "-verbosity=0",
+    ]
     atheris.Setup([sys.argv[0], *options, "-timeout=60", str(folder)], test_one_input, custom_mutator=mutate)
     atheris.Fuzz()
 
@@ -208,7 +214,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--target", choices=TARGETS)
-    parser.add_argument("--engine", choices=("atheris", "random"), default="atheris" if find_spec("atheris") else "random")
+    parser.add_argument(
+        "--engine", choices=("atheris", "random"), default="atheris" if find_spec("atheris") else "random"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "fuzz")
     parser.add_argument("--reproduce", type=Path)

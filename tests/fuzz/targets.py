@@ -88,11 +88,14 @@ def v1(data: bytes, directory: Path) -> None:
 
 
 def state(data: bytes, directory: Path) -> None:
-    """A state file in a directory with one checkpoint."""
-    (directory / "model.ckpt-1.index").write_bytes(b"")
-    (directory / "checkpoint").write_bytes(data)
-    assert prefixes(directory) == ["model.ckpt-1"]
-    found = latest_checkpoint(directory)
+    """A state file in a directory with two checkpoints."""
+    training = directory / "training"
+    training.mkdir(exist_ok=True)
+    for name in ("model.ckpt", "model.ckpt-1"):
+        (training / f"{name}.index").write_bytes(b"")
+    (training / "checkpoint").write_bytes(data)
+    assert prefixes(training) == ["model.ckpt", "model.ckpt-1"]
+    found = latest_checkpoint(training)
     assert Path(f"{found}.index").exists() or Path(found).exists() or "-of-" in found
 
 

@@ -230,13 +230,26 @@ def test_random_numbers_are_not_constants() -> None:
         ([op("y", "Relu", "x", "x")], "y: expected 1 inputs of Relu, got 2"),
         ([op("y", "Sum", "x", "axis", Tidx=INT32)], "y: expected an axis of 3 dimensions, got 5"),
         ([op("y", "Transpose", "x", "axis", Tperm=INT32)], "y: expected a permutation of 3 dimensions, got [5]"),
-        ([op("y", "ConcatV2", "x", "axis", "axis", N=2, Tidx=INT32)], "y: expected inputs of one rank, got [3, 0]"),
+        ([op("y", "ConcatV2", "x", "v", "axis", N=2, Tidx=INT32)], "y: expected inputs of one rank, got [3, 1]"),
+        ([op("y", "Relu", "axis")], "y: expected input 0 of Relu to be float32, got int32"),
+        (
+            [
+                op("y", "AvgPool", "x4", ksize=[1, 5, 1, 1], strides=[1, 1, 1, 1], padding="VALID"),
+                placeholder("x4", [1, 2, 2, 1]),
+            ],
+            "y: expected AvgPool to make a shape of sizes, got [1, -2, 2, 1]",
+        ),
+        (
+            [op("y", "Conv2D", "x4", "x4", strides=[1], padding="VALID"), placeholder("x4", [1, 2, 2, 1])],
+            "y: expected attributes and inputs that Conv2D can work on, got ones that fail: tuple index out of range",
+        ),
         ([op("y", "Relu", "z")], "y: expected its input 'z' in the graph, got none of that name"),
     ],
 )
 def test_graphs_that_contradict_themselves(nodes: list[Node], message: str) -> None:
+    given = (placeholder("x", [2, 3, 4]), placeholder("v", [4]), const("axis", 5, "int32"))
     with pytest.raises(GraphError) as caught:
-        infer(graph(placeholder("x", [2, 3, 4]), const("axis", 5, "int32"), *nodes))
+        infer(graph(*given, *nodes))
     assert str(caught.value) == message
 
 
