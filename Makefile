@@ -55,6 +55,7 @@ protos: .venv/dev ## compile the .proto files to the descriptor set that is comm
 
 bench: .venv/dev ## the figures that README quotes
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/weights.py
 
 .venv/pip:
 	$(PYTHON) -m venv .venv

@@ -8,11 +8,18 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 
 from tensorferry.converters.ir import Graph, Shape
 from tensorferry.converters.to_onnx import to_model_proto
 
 Arrays = dict[str, np.ndarray[Any, Any]]
+
+needs_recent_runtime = pytest.mark.skipif(
+    tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 24),
+    reason=f"onnxruntime {onnxruntime.__version__} lacks kernels (of float64, ...) and opsets that newer ones have",
+)
+"""For tests of every op and opset: the last onnxruntime for Python 3.10 is too old for some of them."""
 
 
 def model_of(graph: Graph, opset: int = 18) -> onnx.ModelProto:

@@ -17,8 +17,10 @@ from tensorferry.converters.ir import Graph, Node, value_name
 from tensorferry.converters.lowering import lower, lowerings
 from tensorferry.formats.errors import UnsupportedError
 
-from ..onnx_model import assert_same, run_graph
+from ..onnx_model import assert_same, needs_recent_runtime, run_graph
 from ..test_kernels import CASES, expected_outputs, recorded
+
+pytestmark = needs_recent_runtime
 
 OURS = [case for case in CASES if recorded(case.values[0]).nodes[f"{case.values[1]}/op"].op in lowerings()]  # type: ignore[arg-type]
 
