@@ -124,6 +124,7 @@ def _refuse_contradictions(target: str, options: Options) -> None:
         "--inputs": options.inputs,
         "--outputs": options.outputs,
         "--signature": options.signature,
+        "--tag": options.tag,
     }
     weights_only = {
         "--dtype": options.dtype,

@@ -29,7 +29,7 @@ DEFAULT_OPSET = 18
 
 def plan_graph(source: Path, target: str, options: Options, report: Report) -> GraphDefJob | OnnxJob:
     """Freezes the graph at `source` and, for ONNX, lowers it; accounts for it in `report`."""
-    frozen = freeze_model(load_model(source, graph=options.graph), options, report)
+    frozen = freeze_model(load_model(source, graph=options.graph, tag=options.tag), options, report)
     if target == "onnx":
         return _lower(frozen, options, report)
     return GraphDefJob(frozen, text=target == "pbtxt")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tensorferry.formats.detect import Source, detect
-from tensorferry.formats.errors import one_line
+from tensorferry.formats.errors import UnsupportedError, one_line
 from tensorferry.formats.tensor import Tensor
 
 from .interface import choose_signature, likely_outputs, needed_inputs, value_info
@@ -153,14 +153,25 @@ def inspect(path: str | os.PathLike[str], *, graph: str | os.PathLike[str] | Non
     """What is at `path`; `graph` gives another graph for a checkpoint."""
     source = detect(path)
     found = Inspection(os.fspath(path), source)
-    has_graph = source.graph is not None or source.kind == "graph_def" or graph is not None
-    if has_graph:
-        found.model = load_model(path, graph=graph)
-        _find_interface(found, found.model)
+    if source.graph is not None or source.kind in ("graph_def", "saved_model") or graph is not None:
+        found.model = _model(found, graph)
     if found.model is None or found.model.tensors is not None:
         named = named_tensors(source)
-        found.tensors, found.roles, found.notes = named.tensors, named.roles, named.notes
+        found.tensors, found.roles, found.notes = named.tensors, named.roles, [*found.notes, *named.notes]
     return found
+
+
+def _model(found: Inspection, graph: str | os.PathLike[str] | None) -> Model | None:
+    """The graph with its interface; None, and a note, for a SavedModel whose graph is not read."""
+    try:
+        model = load_model(found.path, graph=graph)
+    except UnsupportedError as error:
+        if found.source.kind != "saved_model":
+            raise
+        found.notes = [str(error)]
+        return None
+    _find_interface(found, model)
+    return model
 
 
 def _find_interface(found: Inspection, model: Model) -> None:

@@ -2,7 +2,8 @@
 
 load_checkpoint   anything that holds named tensors: a checkpoint, safetensors, .npz, the constants of a frozen graph,
                   the initializers of an ONNX model
-load_model        anything that holds a graph: .meta, .pb, .pbtxt, or a checkpoint with its .meta beside it
+load_model        anything that holds a graph: .meta, .pb, .pbtxt, a checkpoint with its .meta, or a SavedModel
+                  of TensorFlow 1
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from tensorferry.formats.detect import Source, detect
 from tensorferry.formats.dtype import STRING
-from tensorferry.formats.errors import UnsupportedError, UsageError
+from tensorferry.formats.errors import UnsupportedError, UsageError, listing
 from tensorferry.formats.tensor import Tensor
 from tensorferry.formats.tensor_proto import dtype_of_number
 
@@ -28,14 +29,17 @@ def load_checkpoint(path: Path) -> Mapping[str, Tensor]:
     return tensors_of(detect(path))
 
 
-def load_model(path: Path, *, graph: Path | None = None) -> Model:
+def load_model(path: Path, *, graph: Path | None = None, tag: str | None = None) -> Model:
     """The graph at `path` and, where there is a checkpoint too, the tensors for its variables.
 
-    `graph` gives another graph (.meta, .pb or .pbtxt) for the checkpoint at `path`.
+    `graph` gives another graph (.meta, .pb or .pbtxt) for the checkpoint at `path`; `tag` chooses among the MetaGraphs
+    of a SavedModel.
     """
     source = detect(path)
     where = detect(graph) if graph is not None else source
-    model = _read_model(where)
+    if tag is not None and where.kind != "saved_model":
+        raise UsageError(f"--tag {tag}", f"expected a SavedModel, got {where.kind} {where.path}")
+    model = read_saved_model(where.path, tag) if where.kind == "saved_model" else _read_model(where)
     if source.checkpoint is not None or source.kind in _CHECKPOINTS:
         model.tensors = tensors_of(source)
     elif graph is not None:
@@ -115,9 +119,10 @@ _TENSOR_READERS: dict[str, Callable[[str], Mapping[str, Tensor]]] = {
     "saved_model": _read_saved_model_variables,
 }
 _CHECKPOINTS = ("bundle", "v1_checkpoint", "saved_model")
+_SERVING = "serve"
+"""The tag of the MetaGraph that is meant for inference."""
 _KINDS = {
     "meta_graph": "a MetaGraph without a checkpoint beside it",
-    "saved_model": "a SavedModel, of which only the variables are read",
     "v1_checkpoint": "a V1 checkpoint without a graph beside it",
     "bundle": "a checkpoint without a graph beside it",
 }
@@ -141,7 +146,36 @@ def _read_graph(path: str) -> Model:
 def _read_meta_graph(path: str) -> Model:
     from tensorferry.formats.graph_file import read_meta_graph
 
-    meta = read_meta_graph(path)
+    return _from_meta_graph(read_meta_graph(path), path)
+
+
+def read_saved_model(path: str, tag: str | None = None) -> Model:
+    """The MetaGraph of the SavedModel in the directory `path` that has the tag; by default `serve`, or the only one."""
+    from tensorferry.formats.graph_file import read_message
+
+    names = [name for name in ("saved_model.pb", "saved_model.pbtxt") if os.path.isfile(os.path.join(path, name))]
+    if not names:
+        raise UnsupportedError(path, "expected saved_model.pb or saved_model.pbtxt, got a chunked SavedModel")
+    file = os.path.join(path, names[0])
+    metas = list(read_message("SavedModel", file).meta_graphs)
+    tags = [sorted(meta.meta_info_def.tags) for meta in metas]
+    wanted = _SERVING if tag is None else tag
+    chosen = [meta for meta, own in zip(metas, tags, strict=True) if wanted in own]
+    if tag is None and len(metas) == 1:
+        chosen = metas
+    if len(chosen) != 1:
+        has = listing("+".join(own) or "none" for own in tags)
+        raise UsageError(
+            f"--tag {wanted}", f"expected one MetaGraph of {path} with that tag, got {len(chosen)} of: {has}"
+        )
+    if chosen[0].object_graph_def.nodes:
+        raise UnsupportedError(
+            path, "expected a SavedModel of TensorFlow 1, got one of TensorFlow 2: its functions are not read yet"
+        )
+    return _from_meta_graph(chosen[0], file)
+
+
+def _from_meta_graph(meta: Any, path: str) -> Model:
     graph = from_graph_def(meta.graph_def, path)
     return Model(
         graph=graph,

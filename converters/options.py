@@ -18,6 +18,7 @@ class Options:
     inputs: Sequence[str] | None = None
     outputs: Sequence[str] | None = None
     signature: str | None = None
+    tag: str | None = None
     rename: Mapping[str, str] = field(default_factory=dict)
     ema: str | None = None
     include: Sequence[str] = ()

@@ -41,6 +41,7 @@ def convert(
     inputs: Sequence[str] | None = None,
     outputs: Sequence[str] | None = None,
     signature: str | None = None,
+    tag: str | None = None,
     map: Path | Sequence[Path] = (),  # noqa: A002 - the name of the command line's option
     rename: Mapping[str, str] | None = None,
     ema: bool | str = False,
@@ -84,6 +85,7 @@ def convert(
         inputs=inputs,
         outputs=outputs,
         signature=signature,
+        tag=tag,
         rename=merge_tables([*(read_table(file) for file in files), rename or {}]),
         ema=_suffix(ema),
         include=include,
@@ -112,14 +114,15 @@ def load_checkpoint(path: Path) -> Mapping[str, Tensor]:
     return load(path)
 
 
-def load_model(path: Path, *, graph: Path | None = None) -> Model:
-    """The graph at `path` (.meta, .pb, .pbtxt, or a checkpoint with its .meta) with the tensors of its checkpoint.
+def load_model(path: Path, *, graph: Path | None = None, tag: str | None = None) -> Model:
+    """The graph at `path` with the tensors of its checkpoint: .meta, .pb, .pbtxt, a checkpoint with its .meta, or a
+    SavedModel of TensorFlow 1, of which `tag` chooses a MetaGraph.
 
     `graph` gives another graph for the checkpoint at `path`.
     """
     from tensorferry.converters.load import load_model as load
 
-    return load(path, graph=graph)
+    return load(path, graph=graph, tag=tag)
 
 
 def inspect(path: Path, *, graph: Path | None = None) -> Inspection:

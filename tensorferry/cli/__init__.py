@@ -38,7 +38,7 @@ def cli(traceback: bool) -> None:
     """Carry trained models out of TensorFlow files, without TensorFlow.
 
     SRC is a checkpoint (its prefix, .index, .data-..., .meta, or the directory), a MetaGraph, a GraphDef (.pb,
-    .pbtxt), or, for tensors, a .safetensors, .npz or .onnx file.
+    .pbtxt), a SavedModel, or, for tensors, a .safetensors, .npz or .onnx file.
     """
 
 

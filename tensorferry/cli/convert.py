@@ -20,6 +20,7 @@ from .progress import progress_bar
     "--outputs", metavar="C:0", help="The values to compute; default: the signature's, or the only likely one."
 )
 @click.option("--signature", metavar="NAME", help="Take inputs and outputs of this signature.")
+@click.option("--tag", metavar="T", help="Take the MetaGraph of a SavedModel with this tag; default: serve.")
 @click.option("--map", "maps", metavar="FILE", multiple=True, help="A table of names, {source: target}, JSON or TOML.")
 @click.option(
     "--rename", "renames", metavar="OLD=NEW", multiple=True, help="OLD in SRC is NEW in DST, or in the graph."
@@ -47,6 +48,7 @@ def convert(
     inputs: str | None,
     outputs: str | None,
     signature: str | None,
+    tag: str | None,
     maps: tuple[str, ...],
     renames: tuple[str, ...],
     ema: str | None,
@@ -82,6 +84,7 @@ def convert(
             inputs=names(inputs),
             outputs=names(outputs),
             signature=signature,
+            tag=tag,
             map=maps,
             rename=parse_renames(renames),
             ema=ema or False,

@@ -61,7 +61,9 @@ def test_the_variables_of_a_saved_model():
     folder = fixture.prefix.parent.parent
     assert (folder / "saved_model.pb").exists()
     assert_same(load_checkpoint(folder), fixture)
-    message = f"{folder}: expected a graph, got a SavedModel, of which only the variables are read (--graph gives one)"
+    message = (
+        f"{folder}: expected a SavedModel of TensorFlow 1, got one of TensorFlow 2: its functions are not read yet"
+    )
     refused(UnsupportedError, message, load_model, folder)
 
 
