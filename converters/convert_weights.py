@@ -45,6 +45,7 @@ def plan_weights(source: Path, target: str, options: Options, report: Report) ->
         exclude=options.exclude,
         ema=options.ema,
         rename=options.rename,
+        tables=options.tables,
         surplus=surplus,
     )
     report.notes += named.notes

@@ -76,7 +76,12 @@ def _bind(model: Model, outputs: Mapping[str, str], options: Options, report: Re
         _refuse_without_checkpoint(model, list(variables), options)
         return {}
     selection = select_names(
-        model.tensors, include=options.include, exclude=options.exclude, ema=options.ema, rename=options.rename
+        model.tensors,
+        include=options.include,
+        exclude=options.exclude,
+        ema=options.ema,
+        rename=options.rename,
+        tables=options.tables,
     )
     bound = bind(variables, selection, saver_table(model.graph, model.restore_op))
     used = {entry.source for entry in bound.values()}
@@ -93,7 +98,7 @@ def _refuse_without_checkpoint(model: Model, variables: list[str], options: Opti
     if variables:
         problem = f"expected a checkpoint for the graph's variables ({listing(variables)}), got a graph only"
         raise UsageError(model.path, problem)
-    names = {"--ema": options.ema, "--rename, --map": options.rename}
+    names = {"--ema": options.ema, "--rename": options.rename, "--map": options.tables}
     globs = {"--include": options.include, "--exclude": options.exclude}
     idle = [name for name, value in (names | globs).items() if value]
     if idle:

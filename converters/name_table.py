@@ -6,7 +6,8 @@ A file is JSON or TOML (`.toml`) and holds one flat table, either bare or under 
                                                     "v1" = "other-v1"
 
 On the left is the name in the checkpoint, on the right the name in the result or in the graph. That is also the
-direction of a Saver's dictionary (`Saver({"v1": other_v1})`) and of what `variables_to_restore()` returns.
+direction of a Saver's dictionary (`Saver({"v1": other_v1})`) and of what `variables_to_restore()` returns. A table
+that fits a source only the other way round is taken so by `names.select_names`, which reports it.
 """
 
 from __future__ import annotations

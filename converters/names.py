@@ -18,6 +18,8 @@ from fnmatch import fnmatchcase
 from tensorferry.formats.errors import NameMapError, listing
 from tensorferry.formats.tensor import Tensor
 
+from .name_table import invert_table, merge_tables
+
 EMA_SUFFIX = "ExponentialMovingAverage"
 """What TensorFlow appends, after a slash, to a variable's name for the moving average of its value."""
 
@@ -43,6 +45,7 @@ class Selection:
     entries: dict[str, Entry] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
     """Source name -> why it is left out."""
+    notes: list[str] = field(default_factory=list)
     unaveraged: list[str] = field(default_factory=list)
     """The names that were to take an average and have no shadow."""
 
@@ -63,21 +66,29 @@ def select_names(
     exclude: Sequence[str] = (),
     ema: str | None = None,
     rename: Mapping[str, str] | None = None,
+    tables: Sequence[Mapping[str, str]] = (),
     surplus: Mapping[str, str] | None = None,
 ) -> Selection:
     """The tensors of a result, under their names there.
 
     `ema` is the shadows' suffix; `rename` maps names in the source to names in the result; `surplus` says of names why
-    they are left out unless an `include` asks for them. Raises NameMapError.
+    they are left out unless an `include` or a table asks for them. Raises NameMapError.
+
+    `tables` are Saver's dictionaries: they map as `rename` does, but what has a name that a table gives to another
+    entry makes room for it, and one that fits only the other way round, {name in the result: name in the source}, is
+    taken so. Both are reported.
     """
     selection = Selection()
     for name in tensors:
         selection.entries[name] = Entry(name, name, tensors[name])
     if ema:
         _average(selection, ema)
-    _choose(selection, include, exclude, surplus or {})
-    if rename:
-        _rename(selection, rename)
+    oriented = [_oriented(table, selection) for table in tables]
+    whole = merge_tables([*oriented, rename or {}])
+    _choose(selection, include, exclude, {name: why for name, why in (surplus or {}).items() if name not in whole})
+    _make_room(selection, merge_tables(oriented), whole)
+    if whole:
+        _rename(selection, whole)
     return selection
 
 
@@ -171,6 +182,24 @@ def _choose(selection: Selection, include: Sequence[str], exclude: Sequence[str]
                 selection.dropped[name] = reason
             if name in selection.unaveraged:
                 selection.unaveraged.remove(name)
+
+
+def _oriented(table: Mapping[str, str], selection: Selection) -> Mapping[str, str]:
+    """The table as {name in the source: name in the result}."""
+    names = {*selection.entries, *selection.dropped}
+    if not table or any(old in names for old in table) or not all(new in names for new in table.values()):
+        return table
+    arrows = listing((f"{old} -> {new}" for new, old in table.items()), _FEW)
+    selection.notes.append(f"a table fits only the other way round, and is read so: {arrows}")
+    return invert_table(table)
+
+
+def _make_room(selection: Selection, table: Mapping[str, str], rename: Mapping[str, str]) -> None:
+    """Leaves out the entries whose names the table gives to others, unless they are renamed themselves."""
+    for old, new in table.items():
+        if old != new and old in selection.entries and new in selection.entries and new not in rename:
+            entry = selection.entries.pop(new)
+            selection.dropped[entry.source] = f"the table gives its name to {old}"
 
 
 def _rename(selection: Selection, rename: Mapping[str, str]) -> None:

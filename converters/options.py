@@ -20,6 +20,7 @@ class Options:
     signature: str | None = None
     tag: str | None = None
     rename: Mapping[str, str] = field(default_factory=dict)
+    tables: Sequence[Mapping[str, str]] = ()
     ema: str | None = None
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()

@@ -77,6 +77,7 @@ class Report:
         self.dropped.update(selection.dropped)
         self.renamed.update(selection.renamed)
         self.unaveraged.extend(selection.unaveraged)
+        self.notes.extend(selection.notes)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON has it."""

@@ -74,7 +74,7 @@ def convert(
     import os
 
     from tensorferry.converters.convert import convert as run
-    from tensorferry.converters.name_table import merge_tables, read_table
+    from tensorferry.converters.name_table import read_table
     from tensorferry.converters.options import Options
     from tensorferry.converters.shards import parse_size
 
@@ -86,7 +86,8 @@ def convert(
         outputs=outputs,
         signature=signature,
         tag=tag,
-        rename=merge_tables([*(read_table(file) for file in files), rename or {}]),
+        rename=rename or {},
+        tables=[read_table(file) for file in files],
         ema=_suffix(ema),
         include=include,
         exclude=exclude,

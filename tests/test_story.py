@@ -90,6 +90,25 @@ def test_other_names_by_the_saver_in_the_graph() -> None:
     assert "[3.]" in ferried("run", ADD, "--graph", HOME / "add_renamed" / "renamed.meta", "--outputs", "add:0").out
 
 
+def test_the_table_of_variables_to_restore_loads_the_average(tmp_path: Path) -> None:
+    table = tmp_path / "table.json"
+    table.write_text(ferried("map", "variables-to-restore", EMA).out)
+    ferried("convert", EMA, tmp_path / "ema.onnx", "--map", table)
+    assert str(run_onnx(tmp_path / "ema.onnx")["out:0"]) == "0.099999905"
+    outcome = ferried("convert", EMA, tmp_path / "ema.safetensors", "--map", table)
+    assert "the table gives its name to v/ExponentialMovingAverage: v" in outcome.out
+    assert {name: str(value) for name, value in load_file(tmp_path / "ema.safetensors").items()} == {"v": "0.099999905"}
+
+
+def test_a_table_the_other_way_round_is_read_so_and_told(tmp_path: Path) -> None:
+    (tmp_path / "names.json").write_text(json.dumps({"other-v1": "v1", "other-v2": "v2"}))
+    graph = HOME / "add_renamed" / "plain.meta"
+    words = ["--graph", graph, "--map", tmp_path / "names.json"]
+    outcome = ferried("convert", ADD, tmp_path / "add.pb", *words)
+    assert "a table fits only the other way round, and is read so: v1 -> other-v1, v2 -> other-v2" in outcome.out
+    assert "[3.]" in ferried("run", tmp_path / "add.pb", "--outputs", "add:0").out
+
+
 def test_ema_takes_the_shadow_under_the_variables_name(tmp_path: Path) -> None:
     report = ferried("convert", EMA, tmp_path / "ema.safetensors", "--ema", "--json").json
     loaded = load_file(tmp_path / "ema.safetensors")

@@ -33,7 +33,9 @@ def check(table: str, src: str) -> None:
     from tensorferry.converters.names import select_names
 
     names = read_table(table)
-    selection = select_names(api.load_checkpoint(src), rename=names)
+    selection = select_names(api.load_checkpoint(src), tables=[names])
+    for note in selection.notes:
+        click.echo(note)
     click.echo(f"{len(names)} of {len(selection.entries)} names are in the table, each once")
 
 
