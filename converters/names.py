@@ -199,7 +199,7 @@ def _make_room(selection: Selection, table: Mapping[str, str], rename: Mapping[s
     for old, new in table.items():
         if old != new and old in selection.entries and new in selection.entries and new not in rename:
             entry = selection.entries.pop(new)
-            selection.dropped[entry.source] = f"the table gives its name to {old}"
+            selection.dropped[entry.source] = "the table gives the name to another"
 
 
 def _rename(selection: Selection, rename: Mapping[str, str]) -> None:
