@@ -17,7 +17,7 @@ from .convert_bundle import BundleJob, storage_order
 from .job import Job
 from .load import load_checkpoint
 from .named import named_tensors, source_name
-from .names import Entry, Selection, select_names
+from .names import Entry, Selection
 from .options import Options, Path
 from .report import Checked, Report, plural
 from .roles import BOOKKEEPING, EMA, OPTIMIZER, STEP, WEIGHT
@@ -39,15 +39,7 @@ def plan_weights(source: Path, target: str, options: Options, report: Report) ->
     scheme = options.names or ("key" if target == "bundle" else None)
     named = named_tensors(detect(source), scheme)
     surplus = {} if options.keep_optimizer else {n: SURPLUS[r] for n, r in named.roles.items() if r != WEIGHT}
-    selection = select_names(
-        named.tensors,
-        include=options.include,
-        exclude=options.exclude,
-        ema=options.ema,
-        rename=options.rename,
-        tables=options.tables,
-        surplus=surplus,
-    )
+    selection = options.select(named.tensors, surplus)
     report.notes += named.notes
     report.dropped |= named.dropped
     report.dropped_bytes = sum(t.nbytes for n, t in named.tensors.items() if n in selection.dropped)

@@ -13,7 +13,7 @@ from .bind import bind
 from .freeze import freeze, variables_of
 from .interface import choose_outputs, choose_signature, needed_inputs, value_info
 from .ir import Graph, Model, ValueInfo
-from .names import Entry, select_names
+from .names import Entry
 from .options import Options
 from .prune import cut, cut_names, prune
 from .report import Report, info_text, saver_renames
@@ -75,14 +75,7 @@ def _bind(model: Model, outputs: Mapping[str, str], options: Options, report: Re
     if model.tensors is None:
         _refuse_without_checkpoint(model, list(variables), options)
         return {}
-    selection = select_names(
-        model.tensors,
-        include=options.include,
-        exclude=options.exclude,
-        ema=options.ema,
-        rename=options.rename,
-        tables=options.tables,
-    )
+    selection = options.select(model.tensors)
     bound = bind(variables, selection, saver_table(model.graph, model.restore_op))
     used = {entry.source for entry in bound.values()}
     report.keep(Entry(name, entry.source, entry.tensor, entry.averaged) for name, entry in bound.items())

@@ -6,6 +6,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tensorferry.formats.tensor import Tensor
+
+from .names import Selection, select_names
+
 Path = str | os.PathLike[str]
 
 
@@ -35,3 +39,15 @@ class Options:
     force: bool = False
     progress: Callable[[int, int], None] | None = None
     """Called with the bytes written and the bytes in all, while weights are written."""
+
+    def select(self, tensors: Mapping[str, Tensor], surplus: Mapping[str, str] | None = None) -> Selection:
+        """The tensors that were asked for, under the names that were; see `select_names`."""
+        return select_names(
+            tensors,
+            include=self.include,
+            exclude=self.exclude,
+            ema=self.ema,
+            rename=self.rename,
+            tables=self.tables,
+            surplus=surplus,
+        )
