@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from tensorferry.formats.errors import FormatError, NameMapError, UsageError, listing
@@ -27,6 +26,8 @@ _DEEPEST = 100
 
 def read_table(path: str | os.PathLike[str]) -> dict[str, str]:
     """The table in a JSON or TOML file. FormatError where the file holds none, NameMapError on a doubled name."""
+    from pathlib import Path
+
     file = Path(path)
     try:
         if file.stat().st_size > _LARGEST:

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 
 from tensorferry.formats.detect import Source
 from tensorferry.formats.errors import UsageError
-from tensorferry.formats.object_graph import has_object_graph, object_tensors
-from tensorferry.formats.object_names import SCHEMES, name_tensors, scheme_for_people
 from tensorferry.formats.tensor import Tensor
 
 from .load import tensors_of
@@ -38,6 +36,9 @@ class Named:
 
 def named_tensors(source: Source, scheme: str | None = None) -> Named:
     """The tensors of a source. `scheme` None means names for people where the source has an object graph."""
+    from tensorferry.formats.object_graph import has_object_graph, object_tensors
+    from tensorferry.formats.object_names import SCHEMES, name_tensors, scheme_for_people
+
     tensors = tensors_of(source)
     if scheme is not None and scheme not in SCHEMES:
         raise UsageError(f"--names {scheme}", f"expected one of {', '.join(SCHEMES)}")

@@ -7,9 +7,9 @@ default given here, and a FunctionDef's `node:output:index` can only be resolved
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from tensorferry.formats import protos
@@ -20,7 +20,7 @@ from tensorferry.formats.tensor_proto import dtype_of_number
 from .from_tf import from_attr_value
 from .ir import Attr, AttrList, Node
 
-REGISTRY = Path(__file__).with_name("op_registry.binpb.z")
+REGISTRY = os.path.join(os.path.dirname(__file__), "op_registry.binpb.z")
 
 
 @cache
@@ -28,7 +28,8 @@ def op_defs() -> Mapping[str, Any]:
     """Every registered op's OpDef by its name."""
     import zlib
 
-    ops = protos.parse("OpList", zlib.decompress(REGISTRY.read_bytes()), REGISTRY)
+    with open(REGISTRY, "rb") as file:
+        ops = protos.parse("OpList", zlib.decompress(file.read()), REGISTRY)
     return {op.name: op for op in ops.op}
 
 

@@ -12,13 +12,13 @@ after, without a clash; and no generated code ties us to one version of protobuf
 
 from __future__ import annotations
 
+import os
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from ..errors import FormatError, one_line
 
-DESCRIPTORS = Path(__file__).with_name("tensorflow.binpb")
+DESCRIPTORS = os.path.join(os.path.dirname(__file__), "tensorflow.binpb")
 
 
 @cache
@@ -27,7 +27,9 @@ def _pool() -> Any:
     from google.protobuf.descriptor_pool import DescriptorPool
 
     pool = DescriptorPool()
-    for file in FileDescriptorSet.FromString(DESCRIPTORS.read_bytes()).file:
+    with open(DESCRIPTORS, "rb") as descriptors:
+        files = FileDescriptorSet.FromString(descriptors.read()).file
+    for file in files:
         pool.Add(file) if hasattr(pool, "Add") else pool.AddSerializedFile(file.SerializeToString())
     return pool
 

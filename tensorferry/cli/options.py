@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -64,6 +63,8 @@ def names(text: str | None) -> list[str] | None:
 
 def print_json(value: Any) -> None:
     """Prints a result as JSON. What JSON has no number for (NaN, infinities) is a text."""
+    import json
+
     click.echo(json.dumps(_plain(value), indent=2, ensure_ascii=True, allow_nan=False))
 
 

@@ -56,7 +56,7 @@ def fields(message: DescriptorProto) -> dict[int, tuple[Any, ...]]:
 
 def test_messages_are_those_of_2_21(tf2: Oracle, tmp_path: Path) -> None:
     """Every message that we have has the fields of TensorFlow's, all of them; so do enumerations."""
-    messages, enums = flat(FileDescriptorSet.FromString(protos.DESCRIPTORS.read_bytes()))
+    messages, enums = flat(FileDescriptorSet.FromString(Path(protos.DESCRIPTORS).read_bytes()))
     tops = sorted(name.removeprefix("tensorflow.") for name in messages if name.count(".") == 1)
     assert tf2.ask([["descriptors", tmp_path / "theirs", "--messages", ",".join(tops)]], tmp_path) == [None]
     their_messages, their_enums = flat(FileDescriptorSet.FromString((tmp_path / "theirs").read_bytes()))
@@ -73,7 +73,7 @@ def test_ops_are_those_of_both(tf1: Oracle, tf2: Oracle, tmp_path: Path) -> None
     tf1.run(script, tmp_path / "tf1")
     tf2.run(script, tmp_path / "tf2")
     tf2.run(script, "--merge", tmp_path / "tf2", tmp_path / "tf1", tmp_path / "both.z")
-    assert zlib.decompress((tmp_path / "both.z").read_bytes()) == zlib.decompress(REGISTRY.read_bytes())
+    assert zlib.decompress((tmp_path / "both.z").read_bytes()) == zlib.decompress(Path(REGISTRY).read_bytes())
 
 
 def test_variables_to_restore(tf1: Oracle, tmp_path: Path) -> None:
