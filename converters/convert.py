@@ -50,8 +50,9 @@ def convert(source: Path, destination: Path, options: Options | None = None) -> 
     _refuse_contradictions(target, options)
     report = Report(os.fspath(source), path, target, dry_run=options.dry_run)
     job = _plan(source, target, options, report)
+    sources = _files_of(source, options)
     for file in job.destinations(path):
-        check_destination(file, options.force, sources=_files_of(source, options))
+        check_destination(file, options.force, sources=sources)
     if options.dry_run:
         return report
     try:

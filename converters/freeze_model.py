@@ -12,7 +12,7 @@ from tensorferry.formats.tensor import Tensor
 from .bind import bind
 from .freeze import freeze, variables_of
 from .interface import choose_outputs, choose_signature, needed_inputs, value_info
-from .ir import Graph, Model, ValueInfo
+from .ir import Graph, Model, Signature, ValueInfo
 from .names import Entry
 from .options import Options
 from .prune import cut, cut_names, prune
@@ -39,8 +39,7 @@ class Frozen:
 
 def freeze_model(model: Model, options: Options, report: Report) -> Frozen:
     """Binds the variables that the outputs need and freezes; cuts at `options.inputs` before. Fills the report."""
-    signature = None if options.outputs else choose_signature(model, options.signature)
-    outputs = choose_outputs(model, options.outputs, signature)
+    signature, outputs = _interface(model, options)
     public = {} if signature is None else {info.value: name for name, info in signature.inputs.items()}
     if options.inputs:
         # Before anything is bound: what lies beyond the cut needs no values.
@@ -63,10 +62,15 @@ def run_model(model: Model, options: Options, feeds: Mapping[str, np.ndarray[Any
     """The outputs of a model's own graph, its variables taken from its checkpoint, by the reference evaluator."""
     from .verify import run_graph
 
-    signature = None if options.outputs else choose_signature(model, options.signature)
-    outputs = choose_outputs(model, options.outputs, signature)
+    _, outputs = _interface(model, options)
     values = _bind(model, outputs, options, Report(model.path, "", ""))
     return run_graph(model.graph, outputs, dict(feeds), values)
+
+
+def _interface(model: Model, options: Options) -> tuple[Signature | None, dict[str, str]]:
+    """The signature, where one is used, and public name -> value of each output."""
+    signature = None if options.outputs else choose_signature(model, options.signature)
+    return signature, choose_outputs(model, options.outputs, signature)
 
 
 def _bind(model: Model, outputs: Mapping[str, str], options: Options, report: Report) -> dict[str, Tensor]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-from .options import EMA_SUFFIX, print_json
+from tensorferry.api import EMA_SUFFIX
+
+from .options import print_json
 
 
 @click.group("map")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-EMA_SUFFIX = "ExponentialMovingAverage"
+from tensorferry.api import EMA_SUFFIX
 
 
 def json_option(function: Callable[..., Any]) -> Callable[..., Any]:
