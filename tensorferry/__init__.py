@@ -18,7 +18,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from .api import convert, diff, evaluate, inspect, load_checkpoint, load_model, to_onnx, variables_to_restore
     from .converters.ir import Model
-    from .converters.report import Report
+    from .converters.jobs.report import Report
     from .formats.errors import (
         DestinationError,
         FormatError,
@@ -35,7 +35,7 @@ _HOMES = {
         "convert", "diff", "evaluate", "inspect", "load_checkpoint", "load_model", "to_onnx", "variables_to_restore",
     ),
     "converters.ir": ("Model",),
-    "converters.report": ("Report",),
+    "converters.jobs.report": ("Report",),
     "formats.errors": (
         "DestinationError", "FormatError", "GraphError", "NameMapError", "TensorferryError", "UnsupportedError",
         "UsageError",

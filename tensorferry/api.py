@@ -10,10 +10,10 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from tensorferry.converters.diff import Comparison
-    from tensorferry.converters.inspect import Inspection
     from tensorferry.converters.ir import Model
-    from tensorferry.converters.report import Report
+    from tensorferry.converters.jobs.diff import Comparison
+    from tensorferry.converters.jobs.inspect import Inspection
+    from tensorferry.converters.jobs.report import Report
     from tensorferry.formats.tensor import Tensor
 
     Path = str | os.PathLike[str]
@@ -73,10 +73,10 @@ def convert(
     """
     import os
 
-    from tensorferry.converters.convert import convert as run
-    from tensorferry.converters.name_table import read_table
-    from tensorferry.converters.options import Options
-    from tensorferry.converters.shards import parse_size
+    from tensorferry.converters.jobs.convert import convert as run
+    from tensorferry.converters.jobs.options import Options
+    from tensorferry.converters.jobs.shards import parse_size
+    from tensorferry.converters.names.table import read_table
 
     files = [map] if isinstance(map, (str, os.PathLike)) else list(map)
     options = Options(
@@ -128,7 +128,7 @@ def load_model(path: Path, *, graph: Path | None = None, tag: str | None = None)
 
 def inspect(path: Path, *, graph: Path | None = None) -> Inspection:
     """What is at `path`: its variables and, for a graph, the inputs, outputs, signatures and ops."""
-    from tensorferry.converters.inspect import inspect as look
+    from tensorferry.converters.jobs.inspect import inspect as look
 
     return look(path, graph=graph)
 
@@ -143,8 +143,8 @@ def to_onnx(
     rename: Mapping[str, str] | None = None,
 ) -> Any:
     """The `onnx.ModelProto` of a model, its weights inside."""
-    from tensorferry.converters.convert_graph import onnx_model
-    from tensorferry.converters.options import Options
+    from tensorferry.converters.jobs.convert_graph import onnx_model
+    from tensorferry.converters.jobs.options import Options
 
     options = Options(inputs=inputs, outputs=outputs, opset=opset, ema=_suffix(ema), rename=rename or {})
     return onnx_model(model, options)
@@ -159,8 +159,8 @@ def evaluate(
     rename: Mapping[str, str] | None = None,
 ) -> dict[str, np.ndarray[Any, Any]]:
     """The values of `outputs` (`add:0`), computed by the reference evaluator from `feeds` (by value, `x:0`)."""
-    from tensorferry.converters.freeze_model import run_model
-    from tensorferry.converters.options import Options
+    from tensorferry.converters.jobs.freeze_model import run_model
+    from tensorferry.converters.jobs.options import Options
 
     return run_model(model, Options(outputs=outputs, ema=_suffix(ema), rename=rename or {}), feeds or {})
 
@@ -169,7 +169,7 @@ def diff(
     a: Path | Mapping[str, Tensor], b: Path | Mapping[str, Tensor], *, rtol: float = 0, atol: float = 0
 ) -> Comparison:
     """Compares the named tensors of two paths, or of two mappings, whatever the format of each."""
-    from tensorferry.converters.diff import diff as compare
+    from tensorferry.converters.jobs.diff import diff as compare
 
     left = a if isinstance(a, Mapping) else load_checkpoint(a)
     right = b if isinstance(b, Mapping) else load_checkpoint(b)
@@ -180,7 +180,7 @@ def variables_to_restore(source: Path, *, suffix: str = EMA_SUFFIX) -> dict[str,
     """The dictionary that TensorFlow's `ExponentialMovingAverage.variables_to_restore()` gives: name in the
     checkpoint -> variable, from a graph's collections where `source` has a graph, else from a checkpoint's names.
     """
-    from tensorferry.converters.ema import restore_table
+    from tensorferry.converters.names.ema import restore_table
 
     return restore_table(source, suffix)
 

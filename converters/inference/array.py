@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from tensorferry.formats.tensor import Tensor
 
-from ..dims import Dim, Dims, broadcast_dims, ceil_divide, merge_dims, product
 from ..ops import OpNode, OpTable
-from ..values import MAX_ENTRIES, Value
+from .dims import Dim, Dims, broadcast_dims, ceil_divide, merge_dims, product
 from .facts import Fact, Result, dim_at, scalar, unknown, vector
+from .values import MAX_ENTRIES, Value
 
 RULES: OpTable[Callable[..., Result]] = OpTable("inference rule")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..dims import add, exact_divide, multiply, product
 from ..ops import OpNode, OpTable
-from ..values import Value
+from .dims import add, exact_divide, multiply, product
 from .facts import Result, dim_at, unknown, with_rank
+from .values import Value
 
 RULES: OpTable[Callable[..., Result]] = OpTable("inference rule")
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from tensorferry.formats.dtype import BOOL
 
-from ..dims import Dim, Dims, add, broadcast_dims, floor_divide, known, merge_dims, multiply, subtract, terms
 from ..ops import OpNode, OpTable
-from ..values import MAX_ENTRIES, Value
+from .dims import Dim, Dims, add, broadcast_dims, floor_divide, known, merge_dims, multiply, subtract, terms
 from .facts import Fact, Result, same
+from .values import MAX_ENTRIES, Value
 
 RULES: OpTable[Callable[..., Result]] = OpTable("inference rule")
 

@@ -19,14 +19,14 @@ from tensorferry.formats.errors import GraphError, UnsupportedError
 from tensorferry.formats.tensor import ArrayTensor
 from tensorferry.formats.tensor_proto import base_dtype
 
-from ..dims import Dim, Dims, product, symbol
 from ..ir import AttrList, Graph, Node, Shape, value_name
 from ..kernels import run
 from ..op_registry import input_dtypes, op_defs, output_dtypes
 from ..ops import OpNode, OpTable
-from ..values import MAX_ENTRIES, Value
 from . import array, blocks, elementwise, image, linear, nn, reduce, selection, shaping
+from .dims import Dim, Dims, product, symbol
 from .facts import Fact, Result
+from .values import MAX_ENTRIES, Value
 
 MAX_FOLDED = 1 << 16
 """Elements of the largest constant that is computed here."""

@@ -14,9 +14,9 @@ from typing import TypeAlias
 from tensorferry.formats.errors import GraphError
 from tensorferry.formats.tensor import Tensor
 
-from ..dims import Dim, Dims
 from ..ops import OpNode
-from ..values import Value
+from .dims import Dim, Dims
+from .values import Value
 
 
 @dataclass(frozen=True, slots=True)

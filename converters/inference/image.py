@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..ops import OpNode, OpTable
-from ..values import Value
 from .facts import Result, dim_at, same, with_rank
+from .values import Value
 
 RULES: OpTable[Callable[..., Result]] = OpTable("inference rule")
 

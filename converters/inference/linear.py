@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..dims import Dim, Dims, broadcast_dims, merge_dims
 from ..ops import OpNode, OpTable
-from ..values import Value
+from .dims import Dim, Dims, broadcast_dims, merge_dims
 from .facts import Result, dim_at, same, unknown, with_rank
+from .values import Value
 
 RULES: OpTable[Callable[..., Result]] = OpTable("inference rule")
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..dims import Dim, Dims, add, ceil_divide, floor_divide, merge, merge_dims, multiply, subtract
 from ..ops import OpNode, OpTable
-from ..values import Value
 from .array import dims_of_entries
+from .dims import Dim, Dims, add, ceil_divide, floor_divide, merge, merge_dims, multiply, subtract
 from .facts import Fact, Result, dim_at, same, unknown, with_rank
+from .values import Value
 
 RULES: OpTable[Callable[..., Result]] = OpTable("inference rule")
 

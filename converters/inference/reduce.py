@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..dims import Dims, multiply
 from ..ops import OpNode, OpTable
-from ..values import Value
+from .dims import Dims, multiply
 from .facts import Fact, Result, axis_index, dim_at, unknown, vector
+from .values import Value
 
 RULES: OpTable[Callable[..., Result]] = OpTable("inference rule")
 

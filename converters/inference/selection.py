@@ -9,12 +9,12 @@ import numpy as np
 
 from tensorferry.formats.errors import GraphError
 
-from ..dims import Dim, Dims, merge_dims
 from ..ops import OpNode, OpTable
-from ..values import Value
 from .array import dims_of_entries
+from .dims import Dim, Dims, merge_dims
 from .facts import Fact, Result, axis_index, dim_at, same, unknown
 from .shaping import dims_of_rank
+from .values import Value
 
 RULES: OpTable[Callable[..., Result]] = OpTable("inference rule")
 

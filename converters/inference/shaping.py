@@ -9,11 +9,11 @@ import numpy as np
 
 from tensorferry.formats.errors import GraphError
 
-from ..dims import Dim, Dims, add, exact_divide, merge_dims, multiply, product
 from ..ops import OpNode, OpTable
-from ..values import MAX_ENTRIES, Value
 from .array import dims_of_entries
+from .dims import Dim, Dims, add, exact_divide, merge_dims, multiply, product
 from .facts import Fact, Result, axis_index, dim_at, same, unknown, vector
+from .values import MAX_ENTRIES, Value
 
 RULES: OpTable[Callable[..., Result]] = OpTable("inference rule")
 

@@ -10,9 +10,9 @@ import numpy as np
 from tensorferry.formats.dtype import COMPLEX, INT64, STRING_TYPE
 from tensorferry.formats.errors import UnsupportedError
 
-from ..dims import Dims
+from ..inference.dims import Dims
+from ..inference.values import Value
 from ..ops import OpNode, OpTable
-from ..values import Value
 from .builder import Builder
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from tensorferry.formats.dtype import COMPLEX, COMPLEX64, FLOAT32, FLOAT64, INT32, INT64, DType
 from tensorferry.formats.errors import UnsupportedError
 
-from .. import dims as sizes_of
-from ..dims import Dim, Dims, broadcast_dims, known, product
-from ..values import Value
+from ..inference import dims as sizes_of
+from ..inference.dims import Dim, Dims, broadcast_dims, known, product
+from ..inference.values import Value
 from ..views import View, reshaped, transposed
 from .parts import Part, PartEmitter
 

@@ -8,10 +8,10 @@ from typing import Any
 from tensorferry.formats.dtype import INT64
 from tensorferry.formats.errors import UnsupportedError
 
-from ..dims import Dim, Dims, multiply
+from ..inference.dims import Dim, Dims, multiply
+from ..inference.values import Value
 from ..ir import AttrList
 from ..ops import OpNode, OpTable
-from ..values import Value
 from .builder import Builder, Part
 from .layout import channels_first, channels_last, spatial
 

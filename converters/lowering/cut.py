@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 
 from tensorferry.formats.errors import GraphError, listing
 
-from ..dims import Dims
 from ..inference import infer
+from ..inference.dims import Dims
 from ..ir import Attr, Graph, Node, Shape, node_name, split_value, value_name
 from ..op_registry import op_defs, output_dtypes
 

@@ -15,8 +15,8 @@ import numpy as np
 from tensorferry.formats.dtype import INT64
 from tensorferry.formats.errors import UnsupportedError
 
+from ..inference.values import Value
 from ..ops import OpNode, OpTable
-from ..values import Value
 from .builder import Builder, Part
 from .linear import counted
 

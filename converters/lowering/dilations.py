@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from ..dims import subtract
+from ..inference.dims import subtract
+from ..inference.values import Value
 from ..ir import AttrList, Graph, Node, node_name, value_name
 from ..op_registry import attr_value
-from ..values import Value
 
 CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 

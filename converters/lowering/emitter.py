@@ -19,9 +19,9 @@ from tensorferry.formats.dtype import INT32, INT64, STRING_TYPE, DType
 from tensorferry.formats.errors import GraphError, UnsupportedError
 from tensorferry.formats.tensor import Tensor
 
-from ..dims import Dim, Dims, broadcast_dims, known
+from ..inference.dims import Dim, Dims, broadcast_dims, known
+from ..inference.values import Value
 from ..ir import Attr, AttrList, Graph, Node
-from ..values import Value
 from ..views import Reshaped, Transposed, cast
 from .op_types import cast_types, onnx_spelling, plan
 

@@ -25,13 +25,13 @@ from typing import Any
 from tensorferry.formats.dtype import COMPLEX, COMPLEX64, FLOAT32, FLOAT64
 from tensorferry.formats.errors import GraphError, UnsupportedError, UsageError, listing
 
-from ..dims import Dims, merge_dims
 from ..inference import InputShapes, infer, misfit
+from ..inference.dims import Dims, merge_dims
+from ..inference.values import Value
 from ..ir import Attr, Graph, Node, Shape, node_name, value_name
 from ..onnx_passes import run_passes
 from ..op_registry import op_defs
 from ..ops import OpNode, OpTable
-from ..values import Value
 from . import (
     array,
     blocks,

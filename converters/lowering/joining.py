@@ -8,8 +8,8 @@ from typing import Any
 from tensorferry.formats.dtype import INT64
 from tensorferry.formats.errors import UnsupportedError
 
+from ..inference.values import Value
 from ..ops import OpNode, OpTable
-from ..values import Value
 from .builder import TO_END, Builder, Part
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")

@@ -6,7 +6,7 @@ meet, so that a network keeps none between its first and its last convolution.
 
 from __future__ import annotations
 
-from ..values import Value
+from ..inference.values import Value
 from .builder import Builder
 
 

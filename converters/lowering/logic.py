@@ -9,8 +9,8 @@ from tensorferry.formats.dtype import BOOL, DTYPES, DType
 from tensorferry.formats.errors import UnsupportedError
 
 from ..inference.elementwise import never_broadcast
+from ..inference.values import Value
 from ..ops import OpNode, OpTable
-from ..values import Value
 from .builder import Builder
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")

@@ -9,8 +9,8 @@ from typing import Any
 from tensorferry.formats.dtype import BFLOAT16, FLOAT16, STRING_TYPE
 from tensorferry.formats.errors import UnsupportedError
 
+from ..inference.values import Value
 from ..ops import OpNode, OpTable
-from ..values import Value
 from .builder import Builder
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")

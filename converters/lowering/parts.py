@@ -13,9 +13,9 @@ from tensorferry.formats.dtype import INT64, DType
 from tensorferry.formats.errors import UnsupportedError
 from tensorferry.formats.tensor import ArrayTensor
 
-from .. import dims as sizes_of
-from ..dims import Dim
-from ..values import Value
+from ..inference import dims as sizes_of
+from ..inference.dims import Dim
+from ..inference.values import Value
 from .sizes import SizeEmitter
 
 if TYPE_CHECKING:

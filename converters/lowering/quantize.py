@@ -9,8 +9,8 @@ import numpy as np
 
 from tensorferry.formats.errors import UnsupportedError
 
+from ..inference.values import Value
 from ..ops import OpNode, OpTable
-from ..values import Value
 from .builder import Builder
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")

@@ -12,9 +12,9 @@ from tensorferry.formats.dtype import FLOAT32, FLOAT64, INT32, INT64, DType
 from tensorferry.formats.errors import UnsupportedError
 from tensorferry.formats.onnx_types import onnx_dtype
 
-from ..dims import Dims, known
+from ..inference.dims import Dims, known
+from ..inference.values import Value
 from ..ops import OpNode, OpTable
-from ..values import Value
 from .array import filled
 from .builder import Builder
 

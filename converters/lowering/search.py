@@ -10,8 +10,8 @@ import numpy as np
 from tensorferry.formats.dtype import FLOAT32, INT64
 from tensorferry.formats.errors import UnsupportedError
 
+from ..inference.values import Value
 from ..ops import OpNode, OpTable
-from ..values import Value
 from .builder import Builder
 from .linear import counted
 

@@ -10,8 +10,8 @@ import numpy as np
 from tensorferry.formats.dtype import INT64, DType
 from tensorferry.formats.errors import UnsupportedError
 
+from ..inference.values import Value
 from ..ops import OpNode, OpTable
-from ..values import Value
 from .array import filled
 from .builder import TO_END, Builder, Part
 from .linear import counted

@@ -9,8 +9,8 @@ from tensorferry.formats.dtype import BOOL, INT32, INT64
 from tensorferry.formats.errors import UnsupportedError
 
 from ..inference.selection import spec_actions
+from ..inference.values import Value
 from ..ops import OpNode, OpTable
-from ..values import Value
 from .builder import TO_END, Builder, Part
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")

@@ -12,9 +12,9 @@ from collections.abc import Collection, Sequence
 from tensorferry.formats.dtype import INT64, DType
 from tensorferry.formats.tensor import ArrayTensor, Tensor
 
-from ..dims import Dim, Dims, quotient, terms
+from ..inference.dims import Dim, Dims, quotient, terms
+from ..inference.values import Value
 from ..ir import Attr
-from ..values import Value
 from .emitter import Emitter
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from ..dims import Dims
+from ..inference.dims import Dims
 from ..ir import Graph
 from .batch_norm import fold_batch_norm
 from .conv_bias import fuse_conv_bias

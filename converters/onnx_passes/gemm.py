@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..dims import Dims
+from ..inference.dims import Dims
 from ..ir import Graph, Node
 from .editing import Editor
 

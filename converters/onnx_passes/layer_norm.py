@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..dims import Dims
+from ..inference.dims import Dims
 from ..ir import Graph, Node
 from .editing import Editor
 from .layout import int_list

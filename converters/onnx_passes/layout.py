@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from tensorferry.formats.dtype import INT64
 from tensorferry.formats.tensor import ArrayTensor, Tensor
 
-from ..dims import Dim, Dims
+from ..inference.dims import Dim, Dims
 from ..ir import AttrList, Graph, Node
 from ..views import reshaped, transposed
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from ..dims import Dim, known
+from ..inference.dims import Dim, known
 from ..ir import Node
 from ..lowering.emitter import BROADCASTING, SAME_SHAPE
 from ..views import reshaped, transposed

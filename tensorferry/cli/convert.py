@@ -73,7 +73,7 @@ def convert(
     tensorferry convert model.ckpt frozen.pb --graph eval.meta --rename v1=other-v1
     """
     from tensorferry import api
-    from tensorferry.converters.name_table import parse_renames
+    from tensorferry.converters.names.table import parse_renames
 
     with progress_bar(dst) as progress:
         report = api.convert(

@@ -18,7 +18,7 @@ def map_() -> None:
 @click.argument("table")
 def show(table: str) -> None:
     """Print TABLE, a JSON or TOML file, as SOURCE -> TARGET."""
-    from tensorferry.converters.name_table import read_table
+    from tensorferry.converters.names.table import read_table
     from tensorferry.formats.errors import one_line
 
     for old, new in read_table(table).items():
@@ -31,8 +31,8 @@ def show(table: str) -> None:
 def check(table: str, src: str) -> None:
     """Check that TABLE can rename the tensors of SRC: none missing, none doubled."""
     from tensorferry import api
-    from tensorferry.converters.name_table import read_table
-    from tensorferry.converters.names import select_names
+    from tensorferry.converters.names.selection import select_names
+    from tensorferry.converters.names.table import read_table
 
     names = read_table(table)
     selection = select_names(api.load_checkpoint(src), tables=[names])
@@ -45,7 +45,7 @@ def check(table: str, src: str) -> None:
 @click.argument("table")
 def invert(table: str) -> None:
     """Print the inverse of TABLE, {target: source}, as JSON."""
-    from tensorferry.converters.name_table import invert_table, read_table
+    from tensorferry.converters.names.table import invert_table, read_table
 
     print_json(invert_table(read_table(table), table))
 

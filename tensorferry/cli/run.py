@@ -35,7 +35,7 @@ def run(
     tensorferry run frozen.pb --outputs softmax:0 --feed images:0=images.npy
     """
     from tensorferry import api
-    from tensorferry.converters.name_table import parse_renames
+    from tensorferry.converters.names.table import parse_renames
 
     model = api.load_model(src, graph=graph)
     arrays = dict(_read_feed(feed) for feed in feeds)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from tensorferry.converters.bind import bind
-from tensorferry.converters.freeze import freeze, variables_of
 from tensorferry.converters.ir import Graph, Model
 from tensorferry.converters.load import load_checkpoint, load_model
-from tensorferry.converters.names import EMA_SUFFIX, select_names
-from tensorferry.converters.prune import prune
-from tensorferry.converters.saver_table import saver_table
+from tensorferry.converters.names.saver_table import saver_table
+from tensorferry.converters.names.selection import EMA_SUFFIX, select_names
+from tensorferry.converters.passes.bind import bind
+from tensorferry.converters.passes.freeze import freeze, variables_of
+from tensorferry.converters.passes.prune import prune
 from tensorferry.formats.tensor import Tensor
 
 from ..fixture import Fixture

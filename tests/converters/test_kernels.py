@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tensorferry.converters.evaluate import evaluate
-from tensorferry.converters.fold_constants import fold_constants
+from tensorferry.converters.evaluation.evaluate import evaluate
 from tensorferry.converters.from_tf import from_graph_def
 from tensorferry.converters.ir import AttrList, Graph, Node
 from tensorferry.converters.kernels import FAMILIES, kernels, run
 from tensorferry.converters.op_registry import op_defs, type_attrs
+from tensorferry.converters.passes.fold_constants import fold_constants
 from tensorferry.formats.dtype import (
     BFLOAT16,
     BOOL,

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from tensorferry.converters.load import constants_of, load_checkpoint, load_model
-from tensorferry.converters.name_table import invert_table, read_table
-from tensorferry.converters.named import named_tensors
+from tensorferry.converters.names.named import named_tensors
+from tensorferry.converters.names.table import invert_table, read_table
 from tensorferry.formats.bundle import read_bundle, storage_order
 from tensorferry.formats.bundle_layout import read_layout
 from tensorferry.formats.checkpoint_state import latest_checkpoint, prefixes

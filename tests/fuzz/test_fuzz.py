@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from tensorferry.converters.load import constants_of, load_model
-from tensorferry.converters.name_table import read_table
+from tensorferry.converters.names.table import read_table
 from tensorferry.formats import protos
 from tensorferry.formats.bundle import read_bundle
 from tensorferry.formats.checkpoint_state import latest_checkpoint

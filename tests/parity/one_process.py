@@ -15,8 +15,8 @@ if sys.argv[1] == "first":
     import tensorflow as tf
 
 import tensorferry
-from tensorferry.converters.freeze import freeze
 from tensorferry.converters.from_tf import from_graph_def
+from tensorferry.converters.passes.freeze import freeze
 from tensorferry.converters.to_graph_def import to_graph_def
 from tensorferry.formats import protos
 from tensorferry.formats.graph_file import read_graph_def, read_meta_graph

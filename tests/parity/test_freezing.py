@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tensorferry.converters.freeze import freeze
 from tensorferry.converters.from_tf import from_graph_def
 from tensorferry.converters.ir import Model
-from tensorferry.converters.names import EMA_SUFFIX
+from tensorferry.converters.names.selection import EMA_SUFFIX
 from tensorferry.converters.op_registry import input_dtypes
+from tensorferry.converters.passes.freeze import freeze
 from tensorferry.converters.to_graph_def import to_graph_def
 from tensorferry.formats.errors import NameMapError, UnsupportedError
 from tests.converters.freezing import load_fixture, values_of

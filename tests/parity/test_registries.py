@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto, FileDescriptorSet
 
-from tensorferry.converters.ema import restore_table
+from tensorferry.converters.names.ema import restore_table
 from tensorferry.converters.op_registry import REGISTRY
 from tensorferry.formats import protos
 from tests.fixture import FIXTURES, HOME

@@ -10,9 +10,9 @@ import pytest
 
 from tensorferry.converters.from_tf import from_graph_def
 from tensorferry.converters.inference import infer, rules
+from tensorferry.converters.inference.values import Value
 from tensorferry.converters.ir import AttrList, Graph, Node, Shape, value_name
 from tensorferry.converters.op_registry import op_defs, type_attrs
-from tensorferry.converters.values import Value
 from tensorferry.formats.dtype import BOOL, FLOAT32, INT32, INT64
 from tensorferry.formats.errors import GraphError
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tensorferry.converters.inference.values import Value
 from tensorferry.converters.ir import Node, Shape
 from tensorferry.converters.lowering.builder import Builder
 from tensorferry.converters.lowering.op_types import KERNELS, has_op, onnx_spelling, plan, schema
-from tensorferry.converters.values import Value
 from tensorferry.formats.dtype import BFLOAT16, BOOL, DTYPES, FLOAT16, FLOAT32, FLOAT64, INT8, INT32, INT64, UINT8
 from tensorferry.formats.errors import GraphError, UnsupportedError
 

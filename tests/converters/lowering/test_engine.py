@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tensorferry.converters.inference.values import Value
 from tensorferry.converters.ir import AttrList, Graph, Node, Shape
 from tensorferry.converters.lowering import lower, lowerings, newest_opset
 from tensorferry.converters.lowering.builder import Builder
 from tensorferry.converters.op_registry import op_defs, type_attrs
 from tensorferry.converters.ops import OpNode, OpTable
-from tensorferry.converters.values import Value
 from tensorferry.formats.dtype import BOOL, FLOAT32, FLOAT64, INT32, INT64
 from tensorferry.formats.errors import GraphError, UnsupportedError, UsageError
 

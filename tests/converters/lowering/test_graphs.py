@@ -12,7 +12,7 @@ import pytest
 from tensorferry.converters.from_tf import from_graph_def
 from tensorferry.converters.ir import Graph
 from tensorferry.converters.lowering import lower, newest_opset
-from tensorferry.converters.simplify import simplify
+from tensorferry.converters.passes.simplify import simplify
 from tensorferry.formats.errors import UnsupportedError
 
 from ...fixture import FIXTURES, HOME, graph_def

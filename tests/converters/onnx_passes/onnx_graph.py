@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorferry.converters.dims import Dims
+from tensorferry.converters.inference.dims import Dims
 from tensorferry.converters.ir import Attr, AttrList, Graph, Node, Shape
 from tensorferry.formats.dtype import DTYPES
 from tensorferry.formats.tensor import ArrayTensor

@@ -1,0 +1,115 @@
+"""Verify: what was written computes what was read.
+
+    weights   every tensor is read back and compared byte by byte with its source
+    graphs    the source's graph, with the variables as they were bound, runs in the reference evaluator; the result,
+              read back from the file, runs there too (GraphDef) or in onnxruntime (ONNX; the onnx package's own
+              evaluator where onnxruntime is not installed); both get the same random inputs
+
+Floating-point outputs agree within rtol 1e-3 and atol 1e-5; all others are equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tensorferry.formats.dtype import DType
+from tensorferry.formats.errors import UnsupportedError
+from tensorferry.formats.tensor import ArrayTensor, Tensor
+
+from ..ir import Graph, ValueInfo
+from .diff import diff_tensors
+from .report import Checked
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Arrays = dict[str, np.ndarray[Any, Any]]
+
+RTOL, ATOL = 1e-3, 1e-5
+
+
+def verify_tensors(expected: Mapping[str, Tensor], written: Mapping[str, Tensor]) -> list[Checked]:
+    """Compares the tensors of a written file with what they were made from, bit for bit."""
+    checks = []
+    for name, tensor in expected.items():
+        if name not in written:
+            checks.append(Checked(name, float("nan"), equal=False))
+            continue
+        difference = diff_tensors(name, tensor, written[name])
+        largest = 0.0 if difference is None else difference.largest
+        checks.append(Checked(name, float("nan") if largest is None else largest, equal=difference is None))
+    extra = [name for name in written if name not in expected]
+    return checks + [Checked(name, float("nan"), equal=False) for name in extra]
+
+
+def run_graph(graph: Graph, outputs: Mapping[str, str], feeds: Arrays, values: Mapping[str, Tensor]) -> Arrays:
+    """The outputs (public name -> value) of a graph, by the reference evaluator."""
+    from ..evaluation.evaluate import evaluate
+
+    found = evaluate(graph, list(outputs.values()), feeds, values)
+    return {name: found[value] for name, value in outputs.items()}
+
+
+def run_onnx(path: str, feeds: Arrays) -> Arrays:
+    """The outputs of the ONNX model at `path`."""
+    try:
+        import onnxruntime
+    except ModuleNotFoundError:
+        from onnx.reference import ReferenceEvaluator
+
+        session = ReferenceEvaluator(path)
+        return dict(zip(session.output_names, session.run(None, feeds), strict=True))
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return dict(zip([o.name for o in session.get_outputs()], session.run(None, feeds), strict=True))
+
+
+def compare_outputs(expected: Arrays, found: Arrays) -> list[Checked]:
+    """Compares two sets of outputs by name."""
+    checks = []
+    for name, array in expected.items():
+        if name not in found:
+            checks.append(Checked(name, float("nan"), equal=False))
+            continue
+        a, b = ArrayTensor(found[name]), ArrayTensor(array)
+        exact = not a.dtype.is_floating and a.dtype.kind != "complex"
+        difference = diff_tensors(name, a, b, rtol=0 if exact else RTOL, atol=0 if exact else ATOL)
+        if difference is None:
+            checks.append(Checked(name, _largest(a, b), equal=True))
+        else:
+            largest = float("nan") if difference.largest is None else difference.largest
+            checks.append(Checked(name, largest, equal=False))
+    return checks
+
+
+def _largest(a: Tensor, b: Tensor) -> float:
+    exact = diff_tensors("", a, b)
+    return 0.0 if exact is None or exact.largest is None else exact.largest
+
+
+def random_feeds(inputs: Sequence[ValueInfo], *, seed: int = 0) -> Arrays:
+    """Random arrays for placeholders: normal floats, integers 0 and 1, and 2, 3, 3, ... for unknown sizes."""
+    import numpy as np
+
+    random = np.random.default_rng(seed)
+    feeds: Arrays = {}
+    for info in inputs:
+        if info.shape.dims is None or info.dtype is None:
+            raise UnsupportedError(info.value, "expected an input of known type and rank, to make up values for it")
+        shape = [size if size >= 0 else (2 if axis == 0 else 3) for axis, size in enumerate(info.shape.dims)]
+        feeds[info.value] = _random(random, shape, info.dtype, info.value)
+    return feeds
+
+
+def _random(random: np.random.Generator, shape: list[int], dtype: DType, where: str) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    if dtype.is_floating or dtype.kind == "complex":
+        return random.standard_normal(shape).astype(dtype.numpy())
+    if dtype.is_integer or dtype.kind == "boolean":
+        return random.integers(0, 2, shape).astype(dtype.numpy())
+    if dtype.kind == "string":
+        return np.full(shape, b"text", object)
+    raise UnsupportedError(where, f"expected an input whose values can be made up, got one of type {dtype}")
