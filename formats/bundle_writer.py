@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import IO, Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from . import protos
 from .atomic import OutputSet, outputs
@@ -32,9 +32,9 @@ from .dtype import OPAQUE, STRING
 from .errors import NameMapError, UnsupportedError, listing
 from .ordered_code import FULL, encode_slice_key
 from .packed import OpaqueTensor
-from .stream import copy
+from .stream import Sink
 from .table_writer import write_table
-from .tensor import Buffer, FileTensor, Tensor
+from .tensor import FileTensor, Tensor
 from .tensor_proto import number_of_dtype
 from .wire import varint
 
@@ -65,11 +65,14 @@ def write_bundle(
         *opened, index_file = [opened_in.open(path) for path in bundle_files(prefix, len(layout))]
         index = _Index(tensors)
         for number, (file, shard) in enumerate(zip(opened, layout, strict=True)):
-            data = _Data(file)
-            for placed in shard:
-                offset = data.size
-                checksum = data.append(placed)
-                index.add(placed, number, offset, data.size - offset, checksum)
+            values: list[tuple[Placed, int, int, Callable[[], int]]] = []
+            with Sink(file) as sink:
+                for placed in shard:
+                    offset = sink.size
+                    checksum = _append(sink, placed)
+                    values.append((placed, offset, sink.size - offset, checksum))
+            for placed, offset, size, checksum in values:
+                index.add(placed, number, offset, size, checksum())
         write_table(index_file, index.rows(len(layout)))
 
 
@@ -99,47 +102,27 @@ def refuse_unstorable(tensors: Mapping[str, Tensor]) -> None:
         raise NameMapError("checkpoint", f"expected names that differ as UTF-8, got {listing(map(repr, same))}")
 
 
-class _Data:
-    """A shard's data file, and how many bytes were written to it."""
+def _append(sink: Sink, placed: Placed) -> Callable[[], int]:
+    """Appends a value; tells its checksum once the sink is done."""
+    tensor = placed.tensor
+    if tensor.dtype.kind == STRING:
+        checksum = _append_strings(sink, tensor, placed.name)
+        return lambda: checksum
+    known = _known_checksum(tensor)
+    written = sink.append(tensor, placed.name, summed=known is None)
+    return lambda: written.crc32c if known is None else known
 
-    __slots__ = ("crc", "file", "known", "size")
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
-        self.size = 0
-        self.crc = 0
-        self.known = False
-
-    def write(self, data: Buffer) -> None:
-        """Writes bytes, and takes them into the checksum unless that is known."""
-        if not self.known:
-            self.crc = crc32c(data, self.crc)
-        self.file.write(data)
-        self.size += len(data)
-
-    def append(self, placed: Placed) -> int:
-        """Writes a value; returns its checksum."""
-        tensor = placed.tensor
-        checksum = _known_checksum(tensor)
-        self.known = checksum is not None
-        self.crc = checksum or 0
-        if tensor.dtype.kind == STRING:
-            self._append_strings(tensor, placed.name)
-        else:
-            copy(tensor, placed.name, cast("IO[bytes]", self))
-        return self.crc
-
-    def _append_strings(self, tensor: Tensor, name: str) -> None:
-        """The lengths, their checksum, the strings; the lengths count in checksums as numbers, not as varints."""
-        strings = [_string(value, name) for value in tensor.numpy().reshape(-1).tolist()]
-        lengths = list(map(len, strings))
-        encoded = b"".join(map(varint, lengths))
-        self.file.write(encoded)
-        self.size += len(encoded)
-        self.crc = crc32c(b"".join(n.to_bytes(4 if n < 1 << 32 else 8, "little") for n in lengths))
-        self.write(mask(self.crc).to_bytes(4, "little"))
-        for string in strings:
-            self.write(string)
+def _append_strings(sink: Sink, tensor: Tensor, name: str) -> int:
+    """The lengths, their checksum, the strings; the lengths count in checksums as numbers, not as varints."""
+    strings = [_string(value, name) for value in tensor.numpy().reshape(-1).tolist()]
+    lengths = list(map(len, strings))
+    sink.write(b"".join(map(varint, lengths)))
+    crc = crc32c(b"".join(n.to_bytes(4 if n < 1 << 32 else 8, "little") for n in lengths))
+    for data in mask(crc).to_bytes(4, "little"), *strings:
+        sink.write(data)
+        crc = crc32c(data, crc)
+    return crc
 
 
 class _Index:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 from .atomic import OutputSet, outputs
 from .binary import Path
@@ -32,7 +32,7 @@ from .errors import DestinationError, GraphError, UnsupportedError, listing
 from .onnx_initializers import read_onnx_initializers
 from .onnx_types import has_onnx_dtype, onnx_dtype
 from .packed import stored_size
-from .stream import copy
+from .stream import Sink
 from .tensor import Tensor
 from .wire import head
 
@@ -69,8 +69,10 @@ def write_onnx(
     with outputs(force, files) as chosen:
         opened = [chosen.open(name) for name in plan.paths]
         if len(opened) > 1:
-            _write_external(opened[0], plan.entries)
-        plan.frame.write(opened[-1], plan.entries)
+            with Sink(opened[0]) as data:
+                _write_external(data, plan.entries)
+        with Sink(opened[-1]) as sink:
+            plan.frame.write(sink, plan.entries)
     return plan.paths
 
 
@@ -106,13 +108,11 @@ def _plan(
     return _Plan([data_path, path] if end else [path], frame, entries)
 
 
-def _write_external(file: IO[bytes], entries: list[_Entry]) -> None:
-    position = 0
+def _write_external(sink: Sink, entries: list[_Entry]) -> None:
     for entry in entries:
         if entry.offset is not None:
-            file.write(b"\0" * (entry.offset - position))
-            entry.write_values(file)
-            position = entry.offset + stored_size(entry.tensor.dtype, entry.tensor.size)
+            sink.write(b"\0" * (entry.offset - sink.size))
+            entry.write_values(sink)
 
 
 @dataclass
@@ -132,15 +132,15 @@ class _Entry:
             len(self._raw_head()) + stored_size(self.tensor.dtype, self.tensor.size) if self.inside else 0
         )
 
-    def write(self, file: IO[bytes]) -> None:
+    def write(self, sink: Sink) -> None:
         """The TensorProto."""
-        file.write(self.message)
+        sink.write(self.message)
         if self.inside:
-            file.write(self._raw_head())
-            self.write_values(file)
+            sink.write(self._raw_head())
+            self.write_values(sink)
 
-    def write_values(self, file: IO[bytes]) -> None:
-        copy(self.tensor, self.name, file, min(self.tensor.dtype.bits, 8))
+    def write_values(self, sink: Sink) -> None:
+        sink.append(self.tensor, self.name, min(self.tensor.dtype.bits, 8))
 
     def _raw_head(self) -> bytes:
         return head(TENSOR_RAW_DATA, stored_size(self.tensor.dtype, self.tensor.size))
@@ -161,13 +161,13 @@ class _Frame:
         graph = self._graph_size(entries)
         return len(self.model) + len(head(MODEL_GRAPH, graph)) + graph
 
-    def write(self, file: IO[bytes], entries: list[_Entry]) -> None:
-        file.write(self.model)
-        file.write(head(MODEL_GRAPH, self._graph_size(entries)))
-        file.write(self.graph)
+    def write(self, sink: Sink, entries: list[_Entry]) -> None:
+        sink.write(self.model)
+        sink.write(head(MODEL_GRAPH, self._graph_size(entries)))
+        sink.write(self.graph)
         for entry in entries:
-            file.write(head(GRAPH_INITIALIZER, entry.size))
-            entry.write(file)
+            sink.write(head(GRAPH_INITIALIZER, entry.size))
+            entry.write(sink)
 
     def _graph_size(self, entries: list[_Entry]) -> int:
         return len(self.graph) + sum(len(head(GRAPH_INITIALIZER, entry.size)) + entry.size for entry in entries)

@@ -102,6 +102,16 @@ class _PartFile(io.FileIO):
         with reported(self.destination):
             return super().write(data)
 
+    if hasattr(os, "pwrite"):
+
+        def write_at(self, data: Any, position: int) -> None:
+            """Writes all of `data` at `position`, wherever the file stands."""
+            left = memoryview(data)
+            with reported(self.destination):
+                while left:
+                    done = os.pwrite(self.fileno(), left, position)
+                    left, position = left[done:], position + done
+
 
 def make_folder(directory: str, name: str) -> str:
     """A new folder for parts, the first of which is for `name`."""

@@ -39,7 +39,7 @@ from .errors import FormatError, UnsupportedError, listing
 from .named_tensors import NamedTensors
 from .packed import OpaqueTensor, PackedTensor, packed_size
 from .sibling import sibling
-from .stream import copy
+from .stream import Sink
 from .tensor import FileTensor, Tensor
 
 HEADER_LIMIT = 100_000_000
@@ -203,10 +203,10 @@ def has_type(dtype: DType) -> bool:
 
 
 def _write(file: IO[bytes], header: bytes, order: list[str], tensors: Mapping[str, Tensor]) -> None:
-    file.write(header)
-    for name in order:
-        bits = tensors[name].dtype.bits
-        copy(tensors[name], name, file, min(bits, 8))
+    with Sink(file) as sink:
+        sink.write(header)
+        for name in order:
+            sink.append(tensors[name], name, min(tensors[name].dtype.bits, 8))
 
 
 def _read_header(path: str) -> tuple[dict[str, Any], int, int]:

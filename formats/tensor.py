@@ -18,7 +18,6 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from .dtype import DType, of_numpy
@@ -27,8 +26,8 @@ from .errors import FormatError, UnsupportedError
 if TYPE_CHECKING:
     import numpy as np
 
-CHUNK = 4 << 20
-"""Bytes read at a time when a tensor is streamed."""
+CHUNK = 256 << 10
+"""Bytes read at a time when a tensor is streamed: they stay in a processor's cache until they are written."""
 
 Buffer = bytes | bytearray | memoryview
 
@@ -60,9 +59,8 @@ class Tensor(ABC):
     def chunks(self) -> Iterator[Buffer]:
         """Streams the value as little-endian bytes in row-major order.
 
-        A chunk is valid until the next but one is asked for: one can be written while another is read. A checksum
-        mismatch raises FormatError after the last chunk, so a consumer must not publish what it got before the
-        iterator has ended.
+        A chunk is valid until the next is asked for. A checksum mismatch raises FormatError after the last chunk, so a
+        consumer must not publish what it got before the iterator has ended.
         Strings have no such form: UnsupportedError.
         """
 
@@ -160,15 +158,15 @@ class FileTensor(Tensor):
         self.crc32c = crc32c
         self.big_endian = big_endian
 
-    def _stored(self, buffers: Iterator[memoryview]) -> Iterator[memoryview]:
-        """The bytes as they are on disk, a buffer of them at a time, the checksum verified at the end."""
+    def _stored(self, buffer: memoryview) -> Iterator[memoryview]:
+        """The bytes as they are on disk, as many at a time as `buffer` takes, the checksum verified at the end."""
         from .crc import crc32c
 
         left, crc = self.nbytes, 0
         with open(self.path, "rb", buffering=0) as file:
             file.seek(self.offset)
             while left:
-                piece = next(buffers)[:left]
+                piece = buffer[:left]
                 done = 0
                 while done < len(piece):
                     got = file.readinto(piece[done:])
@@ -192,13 +190,13 @@ class FileTensor(Tensor):
 
     def chunks(self) -> Iterator[Buffer]:
         size = min(self.nbytes, CHUNK // self.dtype.itemsize * self.dtype.itemsize)
-        with _two_buffers(size) as buffers:
-            for piece in self._stored(buffers):
+        with _buffer(size) as buffer:
+            for piece in self._stored(buffer):
                 yield piece if not self.big_endian or self.dtype.itemsize == 1 else self._array(piece).tobytes()
 
     def numpy(self) -> np.ndarray[Any, Any]:
         whole = memoryview(bytearray(self.nbytes))  # the array's own: it stays in use
-        for _ in self._stored(iter([whole])):
+        for _ in self._stored(whole):
             pass
         array: np.ndarray[Any, Any] = self._array(whole).reshape(self.shape)
         return array
@@ -215,10 +213,7 @@ class FileTensor(Tensor):
 
 
 class _Spare(threading.local):
-    """Buffers that nobody uses now: the memory of a fresh one costs as much as reading into it.
-
-    Each thread has its own, so that a buffer's last chunk may still be written when its tensor has been read.
-    """
+    """Buffers that nobody uses now, of each thread: the memory of a fresh one costs as much as reading into it."""
 
     def __init__(self) -> None:
         self.buffers: list[bytearray] = []
@@ -228,17 +223,15 @@ _spare = _Spare()
 
 
 @contextmanager
-def _two_buffers(size: int) -> Iterator[Iterator[memoryview]]:
-    """Two buffers of `size` bytes, in turn; nobody may hold on to them."""
-    if size < CHUNK // 4:
-        yield cycle([memoryview(bytearray(size)) for _ in range(2)])
-        return
+def _buffer(size: int) -> Iterator[memoryview]:
+    """A buffer of `size` bytes; nobody may hold on to it."""
     spare = _spare.buffers
-    pair = [spare.pop() if spare and len(spare[-1]) >= size else bytearray(size) for _ in range(2)]
+    buffer = spare.pop() if spare and len(spare[-1]) >= size else bytearray(size)
     try:
-        yield cycle([memoryview(buffer)[:size] for buffer in pair])
+        yield memoryview(buffer)[:size]
     finally:
-        spare.extend(pair[: max(0, 4 - len(spare))])
+        if len(spare) < 4:
+            spare.append(buffer)
 
 
 def refuse_strings(tensor: Tensor) -> None:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import crc32c
 import numpy as np
 import pytest
 
+from tensorferry.formats import stream
+from tensorferry.formats.atomic import OutputSet
 from tensorferry.formats.dtype import DTYPES, FLOAT32
 from tensorferry.formats.errors import FormatError
-from tensorferry.formats.stream import copy
+from tensorferry.formats.stream import LARGE, Sink, copy, watcher
 from tensorferry.formats.tensor import ArrayTensor, FileTensor, SplatTensor, Tensor
+
+SIZES = (3, LARGE, 0, 2 * LARGE + 7, LARGE - 1, 5 * LARGE)
 
 
 class Liar(Tensor):
@@ -68,3 +74,92 @@ def test_a_source_that_is_gone(tmp_path: Path) -> None:
     with pytest.raises(FormatError) as error:
         copied(FileTensor(FLOAT32, (2,), path, 0, name="x"))
     assert str(error.value) == f"{path}: expected to read 'x', got: No such file or directory"
+
+
+class Slow(Tensor):
+    """`size` bytes, a piece at a time; raises `error` before the last one."""
+
+    def __init__(self, size: int, error: BaseException | None = None) -> None:
+        super().__init__(DTYPES["uint8"], (size,))
+        self.error = error
+
+    def chunks(self) -> Iterator[bytes]:
+        for start in range(0, self.size, LARGE // 2):
+            if self.error is not None and start + LARGE // 2 >= self.size:
+                raise self.error
+            yield bytes([start >> 19 & 255]) * min(LARGE // 2, self.size - start)
+
+    def numpy(self) -> Any:
+        raise NotImplementedError
+
+
+def appended(path: Path, values: dict[str, Tensor], error: BaseException | None = None) -> None:
+    with OutputSet() as files, Sink(files.open(path)) as sink:
+        for name, value in values.items():
+            sink.append(value, name)
+        if error is not None:
+            raise error
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_a_sink_puts_everything_in_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
+    monkeypatch.setattr(stream, "THREADS", threads)
+    values = [np.random.default_rng(n).integers(0, 256, size, np.uint8) for n, size in enumerate(SIZES)]
+    with OutputSet() as files:
+        file = files.open(tmp_path / "out")
+        file.write(b"before")
+        with Sink(file) as sink:
+            written = []
+            for number, value in enumerate(values):
+                sink.write(b"head %d" % number)
+                written.append(sink.append(ArrayTensor(value), "x", summed=True))
+            sink.write(b"tail")
+    expected = b"".join(b"head %d" % n + value.tobytes() for n, value in enumerate(values))
+    assert (tmp_path / "out").read_bytes() == b"before" + expected + b"tail"
+    assert sink.size == len(expected) + 4
+    assert [value.crc32c for value in written] == [crc32c.crc32c(value.tobytes()) for value in values]
+    assert [value.position for value in written] == [
+        sum(SIZES[:n]) + len("head 0") * (n + 1) for n in range(len(SIZES))
+    ]
+
+
+def test_a_sink_that_ends_in_a_large_value(tmp_path: Path) -> None:
+    with OutputSet() as files, Sink(files.open(tmp_path / "out")) as sink:
+        sink.append(Slow(3 * LARGE), "x")
+    assert (tmp_path / "out").stat().st_size == 3 * LARGE
+
+
+def test_a_sink_tells_of_the_first_failure_and_of_no_other(tmp_path: Path) -> None:
+    broken = Slow(8 * LARGE, OSError(5, "Input/output error"))
+    with pytest.raises(FormatError) as error:
+        appended(tmp_path / "out", {"a": Slow(4 * LARGE), "b": broken, "c": Slow(64 * LARGE)})
+    assert str(error.value) == "b: expected to read 'b', got: Input/output error"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sink_whose_owner_fails_ends_its_threads(tmp_path: Path) -> None:
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        appended(tmp_path / "out", dict.fromkeys("abcdef", Slow(64 * LARGE)), KeyboardInterrupt())
+    assert threading.active_count() == before
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_watcher_is_told_of_every_byte(tmp_path: Path) -> None:
+    told: list[int] = []
+    token = watcher.set(told.append)
+    try:
+        with OutputSet() as files, Sink(files.open(tmp_path / "out")) as sink:
+            for size in SIZES:
+                sink.append(Slow(size), "x")
+    finally:
+        watcher.reset(token)
+    assert sum(told) == sum(SIZES)
+
+
+def test_any_file_will_do() -> None:
+    file = io.BytesIO()
+    with Sink(file) as sink:
+        sink.append(Slow(3 * LARGE), "x")
+        sink.write(b"end")
+    assert len(file.getvalue()) == 3 * LARGE + 3
