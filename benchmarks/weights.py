@@ -29,10 +29,16 @@ MAKE = """
 import sys
 import numpy as np
 from tensorferry.formats.bundle_writer import write_bundle
+from tensorferry.formats.dtype import FLOAT32
+from tensorferry.formats.sliced import Part, SlicedTensor
 from tensorferry.formats.tensor import ArrayTensor
-prefix, pattern, count, size = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-value = ArrayTensor(np.random.default_rng(0).standard_normal(size // 4).astype(np.float32))
-write_bundle(prefix, {pattern % number: value for number in range(count)})
+prefix, pattern, count, size, parts = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
+value = ArrayTensor(np.random.default_rng(0).standard_normal((64, size // 256 // parts)).astype(np.float32))
+if parts > 1:
+    rows, columns = value.shape
+    places = [(0, number * columns) for number in range(parts)]
+    value = SlicedTensor(FLOAT32, (rows, columns * parts), [Part(place, value) for place in places])
+write_bundle(prefix, {pattern % number: value for number in range(count)}, keep_slices=True)
 """
 
 PEER = """
@@ -82,12 +88,15 @@ def large(folder: Path, gib: float, runs: int, oracle: list[str]) -> None:
     if oracle:
         commands["TensorFlow and save_file"] = [*oracle, "-c", PEER, str(prefix), "{out}.safetensors"]
     show(f"{gib:g} GiB of float32", commands, folder, runs, "cp")
+    make(prefix, "layer_%04d/kernel", round(gib * 2**30 / EACH), EACH, parts=4)
+    commands = {name: commands[name] for name in ("cp", "to safetensors", "to a renamed checkpoint")}
+    show(f"{gib:g} GiB of float32, each variable in 4 columns of slices", commands, folder, runs, "cp")
 
 
 def small(folder: Path, runs: int) -> None:
-    """20,000 variables of 8 numbers."""
+    """20,000 variables of 64 numbers."""
     prefix = folder / "model.ckpt"
-    make(prefix, "block_%05d/bias", 20_000, 32)
+    make(prefix, "block_%05d/bias", 20_000, 256)
     ferry = [sys.executable, "-m", "tensorferry"]
     commands = {
         "to safetensors": [*ferry, "convert", str(prefix), "{out}.safetensors"],
@@ -96,9 +105,11 @@ def small(folder: Path, runs: int) -> None:
     show("20,000 variables", commands, folder, runs, "to safetensors")
 
 
-def make(prefix: Path, pattern: str, count: int, size: int) -> None:
-    """A checkpoint of `count` variables of `size` bytes each."""
-    words = [str(prefix), pattern, str(count), str(size)]
+def make(prefix: Path, pattern: str, count: int, size: int, parts: int = 1) -> None:
+    """A checkpoint of `count` variables of `size` bytes each, divided along their last axis into `parts` slices."""
+    for file in prefix.parent.glob(f"{prefix.name}.*"):
+        file.unlink()
+    words = [str(prefix), pattern, str(count), str(size), str(parts)]
     subprocess.run([sys.executable, "-c", MAKE, *words], check=True, cwd=ROOT)
 
 

@@ -10,11 +10,9 @@ can't be removed anyhow.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import re
-import secrets
 import signal
 import threading
 from collections.abc import Iterator
@@ -116,7 +114,7 @@ class _PartFile(io.FileIO):
 def make_folder(directory: str, name: str) -> str:
     """A new folder for parts, the first of which is for `name`."""
     while True:
-        folder = os.path.join(directory, f".{_stem(name)}.{secrets.token_hex(4)}{SUFFIX}")
+        folder = os.path.join(directory, f".{_stem(name)}.{os.urandom(4).hex()}{SUFFIX}")
         with suppress(FileExistsError):
             os.mkdir(folder)
             return folder
@@ -174,6 +172,8 @@ def _stem(name: str) -> str:
     encoded = os.fsencode(name)
     if len(encoded) <= _LONGEST:
         return name
+    import hashlib
+
     readable = encoded[:_LONGEST].decode("ascii", "replace").replace("\ufffd", "_")
     return readable + hashlib.sha256(encoded).hexdigest()[:16]
 

@@ -114,39 +114,47 @@ class SlicedTensor(Tensor):
         """The rows of `band`, as many at a time as fit a chunk, each piece's part of them from its own stream."""
         import numpy as np
 
-        first, end = band[0].box[0][0], max(part.box[0][1] for part in band)
-        step = max(1, CHUNK * self.shape[0] // self.nbytes)
+        boxes = [part.box for part in band]
+        first, end = boxes[0][0][0], max(box[0][1] for box in boxes)
+        step = min(end - first, max(1, CHUNK * self.shape[0] // self.nbytes))
         streams = [_Stream(part.tensor.chunks()) for part in band]
+        buffer = np.empty((step, *self.shape[1:]), self.dtype.numpy())
         for low in range(first, end, step):
-            rows = np.empty((min(low + step, end) - low, *self.shape[1:]), self.dtype.numpy())
-            for part, stream in zip(band, streams, strict=True):
-                begin, stop = max(low, part.box[0][0]), min(low + len(rows), part.box[0][1])
+            rows = buffer[: min(step, end - low)]
+            for part, box, stream in zip(band, boxes, streams, strict=True):
+                begin, stop = max(low, box[0][0]), min(low + len(rows), box[0][1])
                 if begin >= stop:
                     continue
                 shape = (stop - begin, *part.tensor.shape[1:])
                 data = stream.take((stop - begin) * part.tensor.nbytes // part.tensor.shape[0])
-                values = np.frombuffer(data, self.dtype.numpy()).reshape(shape)
                 where = slice(begin - low, stop - low), *_slices(part)[1:]
-                rows[where] = values
-                if stop == part.box[0][1]:
+                rows[where] = np.frombuffer(data, self.dtype.numpy()).reshape(shape)
+                if stop == box[0][1]:
                     stream.finish()
             yield rows.reshape(-1).view(np.uint8).data
 
 
 class _Stream:
-    """A tensor's bytes in pieces of the size that is asked for."""
+    """A tensor's bytes in pieces of the size that is asked for, each valid until the next."""
 
-    __slots__ = ("_buffer", "_chunks")
+    __slots__ = ("_chunks", "_rest")
 
     def __init__(self, chunks: Iterator[Buffer]) -> None:
         self._chunks = chunks
-        self._buffer = bytearray()
+        self._rest = memoryview(b"")
 
-    def take(self, count: int) -> bytes:
-        while len(self._buffer) < count:
-            self._buffer += next(self._chunks)
-        data = bytes(self._buffer[:count])
-        del self._buffer[:count]
+    def take(self, count: int) -> Buffer:
+        if not self._rest:
+            self._rest = memoryview(next(self._chunks))
+        if len(self._rest) >= count:
+            piece, self._rest = self._rest[:count], self._rest[count:]
+            return piece
+        data = bytearray()
+        while len(data) < count:
+            self._rest = self._rest or memoryview(next(self._chunks))
+            missing = count - len(data)
+            data += self._rest[:missing]
+            self._rest = self._rest[missing:]
         return data
 
     def finish(self) -> None:

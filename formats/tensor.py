@@ -26,7 +26,7 @@ from .errors import FormatError, UnsupportedError
 if TYPE_CHECKING:
     import numpy as np
 
-CHUNK = 256 << 10
+CHUNK = 512 << 10
 """Bytes read at a time when a tensor is streamed: they stay in a processor's cache until they are written."""
 
 Buffer = bytes | bytearray | memoryview
