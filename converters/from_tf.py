@@ -7,7 +7,7 @@ graph's versions, and any field that is newer than our .proto files.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from tensorferry.formats.errors import FormatError
@@ -118,9 +118,32 @@ def _without(message: Any, *fields: str) -> bytes:
     return encoded
 
 
+_SHARED = ("type", "b", "i", "s", "f", "shape", "list")
+"""The kinds of attributes that many nodes have alike; tensors and functions are not."""
+_SMALL = 64
+"""Bytes of an attribute that is worth sharing."""
+
+
 def from_attr_value(value: Any, where: str = "") -> Attr:
     """The IR of one AttrValue; `where` names the node in messages."""
     kind = value.WhichOneof("value")
+    if kind in _SHARED and not (kind == "list" and value.list.tensor):
+        encoding = value.SerializeToString()
+        if len(encoding) <= _SMALL:
+            return _small_attr(encoding)
+    return _from_attr_value(value, kind, where)
+
+
+@lru_cache(maxsize=1 << 14)
+def _small_attr(encoding: bytes) -> Attr:
+    """A small attribute, one for all nodes that have it: a large graph has few of them."""
+    from tensorferry.formats import protos
+
+    value = protos.message_class("AttrValue").FromString(encoding)
+    return _from_attr_value(value, value.WhichOneof("value"), "")
+
+
+def _from_attr_value(value: Any, kind: str | None, where: str) -> Attr:
     if _exceeds_ir(value, kind):
         return Opaque(value.SerializeToString(deterministic=True))
     return _READERS[kind](value, where)

@@ -227,7 +227,9 @@ class Model:
 
     `restore_op` is the node by which the graph's own Saver restores its variables (see `saver_table`).
     `collections` lists the variables that TensorFlow put into each collection (variables, trainable_variables, ...),
-    `version` is the TensorFlow that wrote it, where the file says so.
+    `version` is the TensorFlow that wrote it, where the file says so. `assets` are the files that its graph reads, by
+    the value (`node:0`) that is their path; their names are relative to the directory `assets` beside `path`. `objects`
+    are the numbers of nodes in the object graph of the checkpoint that belongs to the graph (see `object_table`).
     """
 
     graph: Graph
@@ -237,6 +239,8 @@ class Model:
     restore_op: str = ""
     collections: dict[str, tuple[str, ...]] = field(default_factory=dict)
     version: str = ""
+    assets: Mapping[str, str] = field(default_factory=dict)
+    objects: Mapping[str, int] = field(default_factory=dict)
 
 
 Attr: TypeAlias = (

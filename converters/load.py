@@ -2,17 +2,18 @@
 
 load_checkpoint   anything that holds named tensors: a checkpoint, safetensors, .npz, the constants of a frozen graph,
                   the initializers of an ONNX model
-load_model        anything that holds a graph: .meta, .pb, .pbtxt, a checkpoint with its .meta, or a SavedModel
-                  of TensorFlow 1
+load_model        anything that holds a graph: .meta, .pb, .pbtxt, a checkpoint with its .meta or graph.pbtxt, or a
+                  SavedModel
 """
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tensorferry.formats.detect import Source, detect
+from tensorferry.formats.detect import SAVED_MODEL_FILES, Source, detect
 from tensorferry.formats.dtype import STRING
 from tensorferry.formats.errors import UnsupportedError, UsageError, listing
 from tensorferry.formats.tensor import Tensor
@@ -40,6 +41,8 @@ def load_model(path: Path, *, graph: Path | None = None, tag: str | None = None)
     if tag is not None and where.kind != "saved_model":
         raise UsageError(f"--tag {tag}", f"expected a SavedModel, got {where.kind} {where.path}")
     model = read_saved_model(where.path, tag) if where.kind == "saved_model" else _read_model(where)
+    if graph is not None:
+        model.objects = {}  # those of another checkpoint
     if source.checkpoint is not None or source.kind in _CHECKPOINTS:
         model.tensors = tensors_of(source)
     elif graph is not None:
@@ -106,7 +109,9 @@ def _read_v1(path: str) -> Mapping[str, Tensor]:
 def _read_saved_model_variables(path: str) -> Mapping[str, Tensor]:
     from tensorferry.formats.bundle import read_bundle
 
-    return read_bundle(os.path.join(path, "variables", "variables"))
+    prefix = os.path.join(path, "variables", "variables")
+    # TensorFlow 1 writes none for a graph without variables, as a frozen one is.
+    return read_bundle(prefix) if glob.glob(f"{glob.escape(prefix)}.*") else {}
 
 
 _TENSOR_READERS: dict[str, Callable[[str], Mapping[str, Tensor]]] = {
@@ -121,6 +126,8 @@ _TENSOR_READERS: dict[str, Callable[[str], Mapping[str, Tensor]]] = {
 _CHECKPOINTS = ("bundle", "v1_checkpoint", "saved_model")
 _SERVING = "serve"
 """The tag of the MetaGraph that is meant for inference."""
+_UPKEEP = "__saved_model_"
+"""What signatures begin with that are no way of calling a model: they initialize it, or train it."""
 _KINDS = {
     "meta_graph": "a MetaGraph without a checkpoint beside it",
     "v1_checkpoint": "a V1 checkpoint without a graph beside it",
@@ -132,7 +139,8 @@ def _read_model(source: Source) -> Model:
     if source.kind == "graph_def":
         return _read_graph(source.path)
     if source.graph is not None:
-        return _read_meta_graph(source.graph)
+        is_meta = source.graph == source.path or detect(source.graph).kind == "meta_graph"
+        return _read_meta_graph(source.graph) if is_meta else _read_graph(source.graph)
     problem = f"expected a graph, got {_KINDS.get(source.kind, source.kind)}"
     raise UnsupportedError(source.path, problem, hint="--graph gives one" if source.kind in _CHECKPOINTS else "")
 
@@ -151,40 +159,60 @@ def _read_meta_graph(path: str) -> Model:
 
 def read_saved_model(path: str, tag: str | None = None) -> Model:
     """The MetaGraph of the SavedModel in the directory `path` that has the tag; by default `serve`, or the only one."""
+    from tensorferry.formats.chunked_message import read_chunked
     from tensorferry.formats.graph_file import read_message
 
-    names = [name for name in ("saved_model.pb", "saved_model.pbtxt") if os.path.isfile(os.path.join(path, name))]
-    if not names:
-        raise UnsupportedError(path, "expected saved_model.pb or saved_model.pbtxt, got a chunked SavedModel")
-    file = os.path.join(path, names[0])
-    metas = list(read_message("SavedModel", file).meta_graphs)
+    files = [os.path.join(path, name) for name in SAVED_MODEL_FILES]
+    file = next(filter(os.path.isfile, files), files[0])
+    saved = read_chunked("SavedModel", file) if file.endswith(".cpb") else read_message("SavedModel", file)
+    return _from_meta_graph(_choose_meta_graph(list(saved.meta_graphs), path, tag), file)
+
+
+def _choose_meta_graph(metas: list[Any], path: str, tag: str | None) -> Any:
+    """The MetaGraph with just these tags (`serve+tpu`), else the only one that has them among others.
+
+    Without a tag asked for, `serve` is; where nothing has that, the only MetaGraph, or the one without tags, as modules
+    of TensorFlow Hub have it.
+    """
     tags = [sorted(meta.meta_info_def.tags) for meta in metas]
-    wanted = _SERVING if tag is None else tag
-    chosen = [meta for meta, own in zip(metas, tags, strict=True) if wanted in own]
-    if tag is None and len(metas) == 1:
-        chosen = metas
-    if len(chosen) != 1:
-        has = listing("+".join(own) or "none" for own in tags)
-        raise UsageError(
-            f"--tag {wanted}", f"expected one MetaGraph of {path} with that tag, got {len(chosen)} of: {has}"
-        )
-    if chosen[0].object_graph_def.nodes:
-        raise UnsupportedError(
-            path, "expected a SavedModel of TensorFlow 1, got one of TensorFlow 2: its functions are not read yet"
-        )
-    return _from_meta_graph(chosen[0], file)
+    wanted = sorted((_SERVING if tag is None else tag).split("+"))
+    attempts = [
+        [index for index, own in enumerate(tags) if own == wanted],
+        [index for index, own in enumerate(tags) if set(wanted) <= set(own)],
+    ]
+    if tag is None and not attempts[1]:
+        attempts += [list(range(len(metas))), [index for index, own in enumerate(tags) if not own]]
+    for chosen in attempts:
+        if len(chosen) == 1:
+            return metas[chosen[0]]
+    has = listing("+".join(own) or "none" for own in tags)
+    found = f"got {len(attempts[1])} of: {has}"
+    raise UsageError(f"--tag {'+'.join(wanted)}", f"expected one MetaGraph of {path} with that tag, {found}")
 
 
 def _from_meta_graph(meta: Any, path: str) -> Model:
+    from tensorferry.formats.assets import asset_names
+
     graph = from_graph_def(meta.graph_def, path)
+    signatures = {name: _signature(name, meta.signature_def[name]) for name in sorted(meta.signature_def)}
     return Model(
         graph=graph,
         path=path,
-        signatures={name: _signature(name, meta.signature_def[name]) for name in sorted(meta.signature_def)},
+        signatures={name: each for name, each in signatures.items() if not name.startswith(_UPKEEP)},
         restore_op=meta.saver_def.restore_op_name,
         collections=_collections(meta, path),
         version=meta.meta_info_def.tensorflow_version,
+        assets=asset_names(meta, path),
+        objects=_object_numbers(graph, meta.object_graph_def),
     )
+
+
+def _object_numbers(graph: Graph, object_graph: Any) -> dict[str, int]:
+    if not object_graph.nodes:
+        return {}
+    from .names.object_table import object_numbers
+
+    return object_numbers(graph, graph.functions, object_graph)
 
 
 def _signature(name: str, signature_def: Any) -> Signature:

@@ -62,6 +62,12 @@ def attr_value(node: Node, name: str) -> Attr:
     return attr_defaults(node.op).get(name)
 
 
+def is_stateful(op: str) -> bool:
+    """Whether the order in which an op runs may matter. An op that is not registered counts as one where it does."""
+    op_def = op_defs().get(op)
+    return op_def is None or bool(op_def.is_stateful)
+
+
 def output_dtypes(node: Node) -> tuple[DType, ...]:
     """The element type of each output. GraphError for an op that is not registered."""
     return tuple(dtype for _, dtypes in output_arguments(node) for dtype in dtypes)
@@ -70,6 +76,19 @@ def output_dtypes(node: Node) -> tuple[DType, ...]:
 def input_dtypes(node: Node) -> tuple[DType, ...]:
     """The element type that each data input has to have."""
     return tuple(dtype for _, dtypes in _arguments(node, "input_arg") for dtype in dtypes)
+
+
+def reference_inputs(node: Node) -> frozenset[int]:
+    """The numbers of the data inputs that the op takes by reference: the variable itself, not its value."""
+    if not _takes_references(node.op):
+        return frozenset()
+    kinds = [arg.is_ref for arg in op_defs()[node.op].input_arg for _ in argument_dtypes(node, arg)]
+    return frozenset(index for index, is_ref in enumerate(kinds) if is_ref)
+
+
+@cache
+def _takes_references(op: str) -> bool:
+    return op in op_defs() and any(arg.is_ref for arg in op_defs()[op].input_arg)
 
 
 def output_arguments(node: Node) -> list[tuple[str, tuple[DType, ...]]]:
@@ -81,10 +100,11 @@ def _arguments(node: Node, side: str) -> list[tuple[str, tuple[DType, ...]]]:
     op_def = op_defs().get(node.op)
     if op_def is None:
         raise GraphError(node.name, f"expected an op that TensorFlow registers, got {node.op}")
-    return [(arg.name, _dtypes(node, arg)) for arg in getattr(op_def, side)]
+    return [(arg.name, argument_dtypes(node, arg)) for arg in getattr(op_def, side)]
 
 
-def _dtypes(node: Node, arg: Any) -> tuple[DType, ...]:
+def argument_dtypes(node: Node, arg: Any) -> tuple[DType, ...]:
+    """The element types of the values that an argument (an OpDef's ArgDef) stands for at `node`."""
     if arg.type_list_attr:
         listed = attr_value(node, arg.type_list_attr)
         if not isinstance(listed, AttrList) or not all(isinstance(item, DType) for item in listed.items):

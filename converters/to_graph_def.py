@@ -12,11 +12,15 @@ from typing import Any
 from tensorferry.formats import protos
 from tensorferry.formats.dtype import DType
 from tensorferry.formats.errors import GraphError
+from tensorferry.formats.graph_writer import Constant
 from tensorferry.formats.tensor import Tensor
-from tensorferry.formats.tensor_proto import number_of_dtype, to_proto
+from tensorferry.formats.tensor_proto import content_head, has_content, number_of_dtype, to_proto
 
 from .from_tf import LIST_FIELDS
 from .ir import Attr, AttrList, FuncRef, Function, Graph, Node, Opaque, Placeholder, Shape
+
+_LARGE = 1 << 20
+"""Bytes of a tensor that is worth streaming."""
 
 
 def to_graph_def(graph: Graph) -> Any:
@@ -27,12 +31,19 @@ def to_graph_def(graph: Graph) -> Any:
     return message
 
 
-def graph_def_parts(graph: Graph) -> Iterator[Any]:
-    """GraphDef messages that add up to the graph: one for each node, then functions and versions."""
+def graph_def_parts(graph: Graph, *, streamed: bool = False) -> Iterator[Any]:
+    """GraphDef messages that add up to the graph: one for each node, then functions and versions.
+
+    With `streamed`, a constant that is large comes as a `graph_writer.Constant`, its value not yet read.
+    """
     if graph.dialect != "tensorflow":
         raise GraphError("", f"expected a graph in the tensorflow dialect, got {graph.dialect}")
     graph_def = protos.message_class("GraphDef")
     for node in graph:
+        tensor = node.attrs.get("value")
+        if streamed and isinstance(tensor, Tensor) and tensor.nbytes >= _LARGE and _can_stream(node, tensor):
+            yield Constant(to_node_def(node.with_(attrs=_without_value(node))), content_head(tensor), tensor)
+            continue
         part = graph_def()
         _fill_node_def(part.node.add(), node)
         yield part
@@ -40,6 +51,15 @@ def graph_def_parts(graph: Graph) -> Iterator[Any]:
     for function in graph.functions.values():
         _fill_function_def(rest.library.function.add(), function)
     yield rest
+
+
+def _can_stream(node: Node, tensor: Tensor) -> bool:
+    """Whether a node's value can be written last: it is the last attribute, and nothing follows the attributes."""
+    return node.op == "Const" and not node.residue and max(node.attrs) == "value" and has_content(tensor)
+
+
+def _without_value(node: Node) -> dict[str, Attr]:
+    return {name: attr for name, attr in node.attrs.items() if name != "value"}
 
 
 def to_node_def(node: Node) -> Any:

@@ -35,7 +35,7 @@ from .packed import OpaqueTensor
 from .stream import Sink
 from .table_writer import write_table
 from .tensor import FileTensor, Tensor
-from .tensor_proto import number_of_dtype
+from .tensor_proto import has_number, number_of_dtype
 from .wire import varint
 
 
@@ -87,10 +87,11 @@ def refuse_unstorable(tensors: Mapping[str, Tensor]) -> None:
     odd = [
         f"{name!r} ({tensor.dtype}{f', rank {tensor.rank}' if tensor.rank > MAX_RANK else ''})"
         for name, tensor in tensors.items()
-        if tensor.dtype.kind == OPAQUE or isinstance(tensor, OpaqueTensor) or tensor.rank > MAX_RANK
+        if not can_hold(tensor)
     ]
     if odd:
-        raise UnsupportedError("checkpoint", f"can't be written with {listing(odd)}", hint="--exclude them")
+        hint = "--unstorable says what to do, or --exclude them"
+        raise UnsupportedError("checkpoint", f"can't be written with {listing(odd)}", hint=hint)
     names = [name for name in tensors if not name or name[0] == "\0" or not _is_text(name)]
     if names:
         raise UnsupportedError(
@@ -100,6 +101,12 @@ def refuse_unstorable(tensors: Mapping[str, Tensor]) -> None:
     if len(keys) < len(tensors):
         same = [name for name in tensors if keys[_key(name)] > 1]
         raise NameMapError("checkpoint", f"expected names that differ as UTF-8, got {listing(map(repr, same))}")
+
+
+def can_hold(tensor: Tensor) -> bool:
+    """Whether the format has a place for a tensor: its type is one of TensorFlow's, and bytes tell its value."""
+    plain = tensor.dtype.kind != OPAQUE and not isinstance(tensor, OpaqueTensor)
+    return plain and has_number(tensor.dtype) and tensor.rank <= MAX_RANK
 
 
 def _append(sink: Sink, placed: Placed) -> Callable[[], int]:

@@ -1,7 +1,8 @@
 """What is at a path: a checkpoint, a graph, a SavedModel, safetensors, npz, ONNX. Only beginnings and ends are read.
 
     bundle              PREFIX.index with PREFIX.data-SSSSS-of-NNNNN: given as the prefix, as one of its files, as the
-                        state file `checkpoint`, or as a directory with that file or with just one .index
+                        state file `checkpoint`, or as a directory with that file or with just one .index. Its graph
+                        is PREFIX.meta, else graph.pbtxt in the same directory
     v1_checkpoint       a table without that name, or the prefix of PREFIX-SSSSS-of-NNNNN
     meta_graph          a MetaGraphDef, binary or text       graph_def      a GraphDef, binary or text
     saved_model         a directory with saved_model.pb (.pbtxt, .cpb), or that file
@@ -38,6 +39,9 @@ Kind = Literal[
     "onnx",
 ]
 
+GRAPH_FILE = "graph.pbtxt"
+"""Where Estimators and monitored sessions write a run's graph, for all of its checkpoints."""
+
 SAVED_MODEL_FILES = ("saved_model.pb", "saved_model.pbtxt", "saved_model.cpb")
 
 _DATA_FILE = re.compile(r"(.+)\.data-\d{5,}-of-\d{5,}")
@@ -73,7 +77,7 @@ class Source:
     checkpoint: str | None = None
     """The prefix of the V2 checkpoint, of a bundle or beside a .meta."""
     graph: str | None = None
-    """The MetaGraph's file: the one given, or the one beside a checkpoint."""
+    """The graph's file: the .meta given, or what is beside a checkpoint."""
 
     @property
     def files(self) -> list[str]:
@@ -115,10 +119,11 @@ def _bundle(prefix: str, path: str) -> Source:
 
 def _checkpoint(prefix: str) -> Source:
     """The source for a prefix where there is a checkpoint."""
-    meta = f"{prefix}.meta" if os.path.isfile(f"{prefix}.meta") else None
+    beside = (f"{prefix}.meta", os.path.join(os.path.dirname(prefix), GRAPH_FILE))
+    graph = next(filter(os.path.isfile, beside), None)
     if checkpoint_kind(prefix) == "bundle":
-        return Source("bundle", prefix, prefix, meta)
-    return Source("v1_checkpoint", prefix, None, meta)
+        return Source("bundle", prefix, prefix, graph)
+    return Source("v1_checkpoint", prefix, None, graph)
 
 
 def _prefix(path: str) -> Source:
@@ -179,6 +184,8 @@ def _file(path: str, file: BinaryFile) -> Source:
     if path.endswith(".index") or is_table(file):
         return _table(path, file)
     head = file.window(0, min(file.size, 1 << 12), "the beginning").data
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= file.size - 8:
+        return Source("safetensors", path)  # whatever its length looks like: that of 1152 bytes begins like a pickle
     for magic, what in _STRANGERS.items():
         if head.startswith(magic):
             raise FormatError(path, f"expected {_EXPECTED}, got {what}")
@@ -186,8 +193,6 @@ def _file(path: str, file: BinaryFile) -> Source:
         raise FormatError(path, f"expected {_EXPECTED}, got a TensorFlow Lite model")
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):
         return _zip(path, head)
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= file.size - 8:
-        return Source("safetensors", path)
     if head.lstrip().startswith(b"{"):
         return _json(path)
     return _message(path, file, head)

@@ -190,7 +190,7 @@ def write_npz(
 
 def refuse_unstorable(tensors: Mapping[str, Tensor]) -> None:
     """UnsupportedError that lists all tensors whose types, or else names, the format has no place for."""
-    wrong = [f"{name!r} ({tensor.dtype})" for name, tensor in tensors.items() if not has_type(tensor.dtype)]
+    wrong = [f"{name!r} ({tensor.dtype})" for name, tensor in tensors.items() if not can_hold(tensor)]
     if wrong:
         raise UnsupportedError(
             "npz", f"has no type for {listing(wrong)}", hint="--unstorable says what to do, or --exclude them"
@@ -200,10 +200,11 @@ def refuse_unstorable(tensors: Mapping[str, Tensor]) -> None:
         raise UnsupportedError("npz", f"can't hold tensors named {listing(map(repr, named))}", hint="rename them")
 
 
-def has_type(dtype: DType) -> bool:
-    """Whether numpy itself has the type, so that an `.npy` header can name it."""
+def can_hold(tensor: Tensor) -> bool:
+    """Whether numpy itself has the element type, so that an `.npy` header can name it."""
     import numpy as np
 
+    dtype = tensor.dtype
     return dtype.is_plain and dtype.kind != QUANTIZED and hasattr(np, dtype.storage)
 
 

@@ -44,7 +44,8 @@ MAX_TEXT = 1 << 26
 """Characters of all paths together; 20,000 variables have two millions."""
 
 VARIABLE_VALUE = "VARIABLE_VALUE"
-_ATTRIBUTES = "/.ATTRIBUTES/"
+ATTRIBUTES = "/.ATTRIBUTES/"
+"""What is in the key of every object's tensor; TensorFlow looks for it."""
 _COPIES = "_all_variables"
 _LISTS = frozenset({
     "_variables", "_trainable_variables", _COPIES, "variables", "trainable_variables", "non_trainable_variables",
@@ -74,7 +75,7 @@ class ObjectTensor:
     def object_name(self) -> str:
         """Its path, for people; of a tensor other than a variable's value, with the attribute's name behind it."""
         if not self.paths:
-            return self.key.removesuffix(_ATTRIBUTES + VARIABLE_VALUE)
+            return self.key.removesuffix(ATTRIBUTES + VARIABLE_VALUE)
         return self.paths[0] if self.attribute == VARIABLE_VALUE else f"{self.paths[0]}/{self.attribute}"
 
 
@@ -178,7 +179,7 @@ class _Reader:
     def paths(self, number: int, key: str) -> tuple[str, ...]:
         """The paths of an object, those through fewer lists first, then the checkpoint's own, then shorter ones."""
         found = []
-        own = _unescaped(key.partition(_ATTRIBUTES)[0])
+        own = _unescaped(key.partition(ATTRIBUTES)[0])
         for parent, name in self.referrers[number]:
             if self.shortest[parent] is not None:
                 path = self.join(self.shortest[parent], name)

@@ -45,7 +45,7 @@ def name_tensors(keys: Iterable[str], objects: Mapping[str, ObjectTensor], schem
         if scheme == "key" or found is None:
             choices[key] = [key]
         elif found.duplicate_of:
-            naming.left_out[key] = f"stored twice, as {found.duplicate_of} too"
+            naming.left_out[key] = "stored twice, and kept under the other key"
         else:
             full = [found.full_name if found.attribute == VARIABLE_VALUE else ""]
             choices[key] = [*(full if scheme == "full" else []), found.object_name, key]

@@ -100,6 +100,10 @@ class _PartFile(io.FileIO):
         with reported(self.destination):
             return super().write(data)
 
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        with reported(self.destination):
+            return super().seek(offset, whence)
+
     if hasattr(os, "pwrite"):
 
         def write_at(self, data: Any, position: int) -> None:

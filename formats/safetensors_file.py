@@ -182,13 +182,13 @@ def safetensors_header(
 def refuse_unstorable(tensors: Mapping[str, Tensor]) -> None:
     """UnsupportedError that lists all tensors whose types, or else names, the format has no place for."""
     hint = "--unstorable says what to do, or --exclude them"
-    types_ = [f"{name!r} ({tensor.dtype})" for name, tensor in tensors.items() if not has_type(tensor.dtype)]
+    types_ = [f"{name!r} ({tensor.dtype})" for name, tensor in tensors.items() if tensor.dtype.name not in _WORDS]
     if types_:
         raise UnsupportedError("safetensors", f"has no type for {listing(types_)}", hint=hint)
-    odd = [name for name, tensor in tensors.items() if tensor.size * tensor.dtype.bits % 8]
+    odd = [name for name, tensor in tensors.items() if not can_hold(tensor)]
     if odd:
         raise UnsupportedError(
-            "safetensors", f"expected an even number of float4 elements, got an odd one in {listing(odd)}"
+            "safetensors", f"expected an even number of float4 elements, got an odd one in {listing(odd)}", hint=hint
         )
     names = [name for name in tensors if name == METADATA or not _is_utf8(name)]
     if names:
@@ -197,9 +197,9 @@ def refuse_unstorable(tensors: Mapping[str, Tensor]) -> None:
         )
 
 
-def has_type(dtype: DType) -> bool:
-    """Whether the format has the element type."""
-    return dtype.name in _WORDS
+def can_hold(tensor: Tensor) -> bool:
+    """Whether the format has the element type, and a place for that many elements: those of 4 bits come in pairs."""
+    return tensor.dtype.name in _WORDS and not tensor.size * tensor.dtype.bits % 8
 
 
 def _write(file: IO[bytes], header: bytes, order: list[str], tensors: Mapping[str, Tensor]) -> None:

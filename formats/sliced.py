@@ -13,14 +13,14 @@ rows at a time from each; only where more than 32 lie side by side is that band 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from .binary import Path
 from .dtype import DType
-from .errors import FormatError, UnsupportedError
+from .errors import FormatError, UnsupportedError, listing
 from .tensor import CHUNK, Buffer, Tensor, refuse_strings
 
 if TYPE_CHECKING:
@@ -161,6 +161,19 @@ class _Stream:
         """Runs to the end, where the checksum is compared."""
         for _ in self._chunks:
             pass
+
+
+def refuse_incomplete(tensors: Iterable[Tensor]) -> None:
+    """Raises FormatError, of all at once, where slices don't cover their tensor; reads nothing."""
+    faults = []
+    for tensor in tensors:
+        if isinstance(tensor, SlicedTensor):
+            try:
+                tensor.check()
+            except FormatError as error:
+                faults.append(error)
+    if faults:
+        raise FormatError(faults[0].where, listing((error.problem for error in faults), 8), hint="--exclude them")
 
 
 def first_fault(shape: tuple[int, ...], boxes: Sequence[Box], where: str = "") -> tuple[int, Box] | None:

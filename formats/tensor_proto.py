@@ -89,6 +89,11 @@ def number_of_dtype(dtype: DType) -> int:
     return number
 
 
+def has_number(dtype: DType) -> bool:
+    """Whether TensorFlow has the element type."""
+    return dtype.name in _numbers_by_name()
+
+
 def base_dtype(dtype: DType) -> DType:
     """The type behind a reference to it; any other type is its own base."""
     return DTYPES.get(dtype.name.removesuffix("_ref"), dtype)
@@ -207,20 +212,33 @@ def to_proto(tensor: Tensor) -> Any:
         return tensor.proto
     if not tensor.dtype.is_plain and tensor.dtype.kind != STRING:
         raise UnsupportedError("", f"a tensor of type {tensor.dtype} has no TensorProto")
-    proto = protos.message_class("TensorProto")(dtype=number_of_dtype(tensor.dtype))
-    proto.tensor_shape.SetInParent()
-    for size in tensor.shape:
-        proto.tensor_shape.dim.add(size=size)
+    proto = content_head(tensor)
     if isinstance(tensor, SplatTensor) and tensor.size:
         tensor = ArrayTensor(tensor.value, tensor.dtype)
     narrow = tensor.dtype.name.startswith(_NARROW_FLOATS)
-    if tensor.size > 1 and (narrow or tensor.dtype.name in _CONTENT):
+    if has_content(tensor):
         proto.tensor_content = tensor.tobytes()
     elif narrow:
         proto.float8_val = tensor.tobytes()
     else:
         _extend_fields(proto, tensor)
     return proto
+
+
+def content_head(tensor: Tensor) -> Any:
+    """The TensorProto of `tensor` without its value."""
+    proto = protos.message_class("TensorProto")(dtype=number_of_dtype(tensor.dtype))
+    proto.tensor_shape.SetInParent()
+    for size in tensor.shape:
+        proto.tensor_shape.dim.add(size=size)
+    return proto
+
+
+def has_content(tensor: Tensor) -> bool:
+    """Whether `to_proto` keeps the value in tensor_content, whole."""
+    if tensor.size <= 1 or isinstance(tensor, (ProtoTensor, SplatTensor)):
+        return False
+    return tensor.dtype.name.startswith(_NARROW_FLOATS) or tensor.dtype.name in _CONTENT
 
 
 def _extend_fields(proto: Any, tensor: Tensor) -> None:

@@ -26,6 +26,7 @@ from typing import Any
 
 from . import protos
 from .binary import Path
+from .bundle_layout import Layout, Piece
 from .checkpoint_state import v1_shards
 from .dtype import DType
 from .errors import FormatError, UnsupportedError, listing
@@ -59,6 +60,17 @@ class V1Checkpoint(NamedTensors):
     def __init__(self, path: str, files: tuple[str, ...], tensors: dict[str, Tensor]) -> None:
         super().__init__(path, tensors)
         self.files = files
+
+    def layout(self) -> Layout:
+        """What lies in which shard, by name, as `bundle_layout` has it: to write a bundle with the same slices."""
+        shards: dict[str, list[Piece]] = {file: [] for file in self.files}
+        for name, tensor in self.items():
+            parts = [part.tensor for part in tensor.parts] if isinstance(tensor, SlicedTensor) else [tensor]
+            for part in parts:
+                if isinstance(part, SliceTensor):
+                    extents = part.extents if isinstance(tensor, SlicedTensor) else None
+                    shards[os.fspath(part.table.path)].append(Piece(name, extents))
+        return list(shards.values())
 
     def __repr__(self) -> str:
         return f"<V1Checkpoint {self.path!r}: {len(self)} tensors in {len(self.files)} shards>"

@@ -9,6 +9,7 @@ chose to put there.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tensorferry.formats.detect import Source
@@ -26,6 +27,8 @@ CHECKPOINTS = ("bundle", "v1_checkpoint", "meta_graph", "saved_model")
 class Named:
     """Tensors by name. `keys` tells the source's own name of each, `roles` its role."""
 
+    origin: Mapping[str, Tensor]
+    """What the source's reader gave: tensors by the source's own names."""
     tensors: dict[str, Tensor]
     keys: dict[str, str]
     roles: dict[str, str]
@@ -43,12 +46,13 @@ def named_tensors(source: Source, scheme: str | None = None) -> Named:
     if scheme is not None and scheme not in SCHEMES:
         raise UsageError(f"--names {scheme}", f"expected one of {', '.join(SCHEMES)}")
     if source.kind not in CHECKPOINTS:
-        return Named(dict(tensors), {name: name for name in tensors}, dict.fromkeys(tensors, WEIGHT))
+        return Named(tensors, dict(tensors), {name: name for name in tensors}, dict.fromkeys(tensors, WEIGHT))
     objects = object_tensors(tensors, source.path) if has_object_graph(tensors) else {}
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
     found = roles(tensors, shapes=shapes, objects=objects or None)
     if not objects:
-        return Named(dict(tensors), {name: name for name in tensors}, {name: role.kind for name, role in found.items()})
+        kinds = {name: role.kind for name, role in found.items()}
+        return Named(tensors, dict(tensors), {name: name for name in tensors}, kinds)
     chosen = next(name for name in SCHEMES if name == (scheme or scheme_for_people(objects)))
     naming = name_tensors(tensors, objects, chosen)
     notes = []
@@ -56,6 +60,7 @@ def named_tensors(source: Source, scheme: str | None = None) -> Named:
         notes.append(f"names are the object graph's ({chosen}); --names key gives the checkpoint's own")
     notes += [f"{key} keeps the name {naming.names[key]}: {why}" for key, why in naming.fallen_back.items()]
     return Named(
+        origin=tensors,
         tensors={name: tensors[key] for key, name in naming.names.items()},
         keys={name: key for key, name in naming.names.items()},
         roles={name: found[key].kind for key, name in naming.names.items()},
@@ -66,4 +71,4 @@ def named_tensors(source: Source, scheme: str | None = None) -> Named:
 
 def source_name(path: str | os.PathLike[str]) -> str:
     """What a result calls its source: the last part of the path."""
-    return os.path.basename(os.path.normpath(path))
+    return os.fsencode(os.path.basename(os.path.normpath(path))).decode("utf-8", "replace")

@@ -11,6 +11,7 @@ reported in one error.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -18,7 +19,7 @@ from fnmatch import fnmatchcase
 from tensorferry.formats.errors import NameMapError, listing
 from tensorferry.formats.tensor import Tensor
 
-from .table import invert_table, merge_tables
+from .table import expand_scopes, invert_table, merge_tables
 
 EMA_SUFFIX = "ExponentialMovingAverage"
 """What TensorFlow appends, after a slash, to a variable's name for the moving average of its value."""
@@ -30,12 +31,17 @@ _MOST_NEAR = 20
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One tensor of the result: its name there, the entry of the source that it comes from, and the value."""
+    """One tensor of the result: its name there, the entry of the source that it comes from, and the value.
+
+    `others` are further entries that it is made of, `how` what was done to make it, where a table says so.
+    """
 
     target: str
     source: str
     tensor: Tensor
     averaged: bool = False
+    others: tuple[str, ...] = ()
+    how: str = ""
 
 
 @dataclass(slots=True)
@@ -55,8 +61,13 @@ class Selection:
 
     @property
     def renamed(self) -> dict[str, str]:
-        """Source name -> target name, where they differ and no averaging explains it."""
-        return {variable_of(e): e.target for e in self.entries.values() if variable_of(e) != e.target}
+        """Source name -> target name of what has another name now (no averaging explains it), and is of one source."""
+        alone = Counter(entry.source for entry in self.entries.values())
+        return {
+            variable_of(e): e.target
+            for e in self.entries.values()
+            if variable_of(e) != e.target and alone[e.source] == 1 and not e.others
+        }
 
 
 def select_names(
@@ -185,8 +196,9 @@ def _choose(selection: Selection, include: Sequence[str], exclude: Sequence[str]
 
 
 def _oriented(table: Mapping[str, str], selection: Selection) -> Mapping[str, str]:
-    """The table as {name in the source: name in the result}."""
+    """The table as {name in the source: name in the result}, with the names of its scopes."""
     names = {*selection.entries, *selection.dropped}
+    table = expand_scopes(table, selection.entries)
     if not table or any(old in names for old in table) or not all(new in names for new in table.values()):
         return table
     arrows = listing((f"{old} -> {new}" for new, old in table.items()), _FEW)

@@ -1,6 +1,6 @@
-"""Tables of names: source name -> target name, from the command line or from a file.
+"""Flat tables of names: source name -> target name, from the command line or from a file.
 
-A file is JSON or TOML (`.toml`) and holds one flat table, either bare or under the key `rename`:
+A file is JSON, TOML or YAML (see `mapping.document`) and holds one flat table, either bare or under the key `rename`:
 
     {"v1": "other-v1", "v2": "other-v2"}            [rename]
                                                     "v1" = "other-v1"
@@ -8,41 +8,36 @@ A file is JSON or TOML (`.toml`) and holds one flat table, either bare or under 
 On the left is the name in the checkpoint, on the right the name in the result or in the graph. That is also the
 direction of a Saver's dictionary (`Saver({"v1": other_v1})`) and of what `variables_to_restore()` returns. A table
 that fits a source only the other way round is taken so by `names.select_names`, which reports it.
+
+As in the assignment map of `tf.train.init_from_checkpoint`, names that end in a slash are scopes: `{"a/": "b/"}`
+renames all that begins with `a/`, and `{"/": "b/"}` everything (`expand_scopes`).
+
+All else that a table can say is the language of `converters.mapping`.
 """
 
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from tensorferry.formats.errors import FormatError, NameMapError, UsageError, listing
 
-_LARGEST = 64 << 20
-_DEEPEST = 100
-"""Dots in a line of TOML: parsers take quadratic time for dotted keys."""
+from ..mapping.document import read_document
 
 
 def read_table(path: str | os.PathLike[str]) -> dict[str, str]:
-    """The table in a JSON or TOML file. FormatError where the file holds none, NameMapError on a doubled name."""
-    from pathlib import Path
+    """The flat table in a file. FormatError where the file holds none, NameMapError on a doubled name."""
+    return flat_table(read_document(path).data, path)
 
-    file = Path(path)
-    try:
-        if file.stat().st_size > _LARGEST:
-            raise FormatError(path, f"expected a table of names, got a file of {file.stat().st_size} bytes")
-        text = file.read_text("utf-8")
-    except OSError as error:
-        raise FormatError(path, f"expected a table of names, got: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise FormatError(path, "expected a table of names in UTF-8, got other bytes") from None
-    table = _parse_toml(text, path) if file.suffix == ".toml" else _parse_json(text, path)
+
+def flat_table(table: Any, path: object) -> dict[str, str]:
+    """The flat table that a file's data are. FormatError where they are none."""
     if isinstance(table, dict) and set(table) == {"rename"} and isinstance(table["rename"], dict):
         table = table["rename"]
     if not isinstance(table, dict):
         raise FormatError(path, f"expected a table of names, got a {type(table).__name__}")
-    wrong = [old for old, new in table.items() if not isinstance(new, str)]
+    wrong = [old for old, new in table.items() if not (isinstance(old, str) and isinstance(new, str))]
     if wrong:
         raise FormatError(path, f"expected names on the right, got something else for: {listing(wrong)}")
     return table
@@ -79,35 +74,29 @@ def invert_table(table: Mapping[str, str], where: str = "table") -> dict[str, st
     return {new: olds[0] for new, olds in sources.items()}
 
 
+def expand_scopes(table: Mapping[str, str], names: Collection[str]) -> dict[str, str]:
+    """The table with each pair of scopes (`a/`: `b/`) replaced by the names in that scope; the longest scope counts.
+
+    A pair for a name itself goes before any scope. A scope without a name in it stays, to be missed as any name is.
+    NameMapError where only one side of a pair is a scope.
+    """
+    scopes = {old: new for old, new in table.items() if old.endswith("/") or new.endswith("/")}
+    half = [f"{old} -> {new}" for old, new in scopes.items() if not (old.endswith("/") and new.endswith("/"))]
+    if half:
+        raise NameMapError("table", f"expected scopes to go to scopes, both ending in a slash, got: {listing(half)}")
+    if not scopes:
+        return dict(table)
+    expanded = {old: new for old, new in table.items() if old not in scopes}
+    for old in sorted(scopes, key=len, reverse=True):
+        inside = [name for name in names if old == "/" or name.startswith(old)]
+        new = "" if scopes[old] == "/" else scopes[old]
+        for name in inside:
+            expanded.setdefault(name, new + (name if old == "/" else name[len(old) :]))
+        if not inside:
+            expanded[old] = scopes[old]
+    return expanded
+
+
 def _add(table: dict[str, str], old: str, new: str) -> None:
     if table.setdefault(old, new) != new:
         raise NameMapError("rename", f"expected one new name for {old}, got two: {table[old]} and {new}")
-
-
-def _parse_json(text: str, path: object) -> Any:
-    import json
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        doubled = sorted(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-        if doubled:
-            raise NameMapError(path, f"expected each name once on the left, got doubled: {listing(doubled)}")
-        return dict(pairs)
-
-    try:
-        return json.loads(text, object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:  # ValueError: a number of more than 4,300 digits, too
-        raise FormatError(path, f"expected a table of names in JSON, got: {error}") from None
-
-
-def _parse_toml(text: str, path: object) -> Any:
-    deepest = max((line.count(".") for line in text.splitlines()), default=0)
-    if deepest > _DEEPEST:
-        raise FormatError(path, f"expected lines with at most {_DEEPEST} dots, got one with {deepest}")
-    try:
-        import tomllib
-    except ModuleNotFoundError:  # Python 3.10
-        import tomli as tomllib
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(path, f"expected a table of names in TOML, got: {error}") from None

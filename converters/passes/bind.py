@@ -6,33 +6,59 @@ For each variable, the first of these that exists:
  2. the entry under which the graph's own Saver keeps it (`saver_table`)
  3. the entry of its name
  4. for a resource variable, the entry of its shared name
+
+A slice of a partitioned variable, as the Saver tells them (`saver_slices`), takes its part of the entry that has the
+whole variable's name once all is averaged and renamed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
-from tensorferry.formats.errors import listing
+from tensorferry.formats.box import box_of
+from tensorferry.formats.errors import GraphError, listing
 
 from ..ir import Node
+from ..names.saver_table import SavedSlice
 from ..names.selection import Entry, Selection, missing_names, variable_of
 
 
-def bind(variables: Mapping[str, Node], selection: Selection, saver: Mapping[str, str]) -> dict[str, Entry]:
-    """Variable's node name -> the entry that gives its value. NameMapError names all variables without one."""
+def bind(
+    variables: Mapping[str, Node],
+    selection: Selection,
+    saver: Mapping[str, str],
+    slices: Mapping[str, SavedSlice] = MappingProxyType({}),
+) -> dict[str, Entry]:
+    """Variable's node name -> the entry that gives its value. NameMapError names all variables without one.
+
+    GraphError where a slice is one of another shape than the entry's.
+    """
     renamed = selection.renamed
     by_source = {variable_of(entry): entry for entry in selection.entries.values()}
     bound: dict[str, Entry] = {}
     missing: list[str] = []
     for name, node in variables.items():
-        for entry in _candidates(name, node, selection, by_source, renamed, saver):
-            bound[name] = entry
-            break
+        part = slices.get(name)
+        if part is not None and part.key in selection.entries and name not in selection.entries:
+            entry: Entry | None = _part(name, part, selection.entries[part.key])
         else:
+            entry = next(_candidates(name, node, selection, by_source, renamed, saver), None)
+        if entry is None:
             missing.append(name)
+        else:
+            bound[name] = entry
     if missing:
-        raise missing_names(missing, selection.entries, "the checkpoint", _hint(missing, selection, saver))
+        keys = {**saver, **{name: part.key for name, part in slices.items()}}
+        raise missing_names(missing, selection.entries, "the checkpoint", _hint(missing, selection, keys))
     return bound
+
+
+def _part(name: str, part: SavedSlice, whole: Entry) -> Entry:
+    if part.shape != whole.tensor.shape:
+        got = f"got {list(whole.tensor.shape)}"
+        raise GraphError(name, f"expected a part of {whole.source} with shape {list(part.shape)}, {got}")
+    return Entry(name, whole.source, box_of(whole.tensor, part.box), whole.averaged)
 
 
 def _candidates(

@@ -13,7 +13,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -31,15 +31,30 @@ if TYPE_CHECKING:
 GROWTH = 64 << 10
 LARGEST = 256 << 20
 
+_SIMULATED = """
+    FakeQuantWithMinMaxArgs FakeQuantWithMinMaxVars FakeQuantWithMinMaxVarsPerChannel QuantizeAndDequantize
+    QuantizeAndDequantizeV2 QuantizeAndDequantizeV3 QuantizeAndDequantizeV4
+"""
+FAKE_QUANT = frozenset(_SIMULATED.split())
+"""Ops that simulate quantization."""
+
 PASSING = ("Identity", "StopGradient", "PreventGradient", "Snapshot")
 
 
 def fold_constants(
-    graph: Graph, *, outputs: Collection[str] = (), growth: int = GROWTH, largest: int = LARGEST
+    graph: Graph,
+    *,
+    outputs: Collection[str] = (),
+    growth: int = GROWTH,
+    largest: int = LARGEST,
+    but: Container[str] = (),
 ) -> Graph:
-    """`graph` with constants in place of the nodes that only depend on constants. `growth`, `largest`: bytes."""
+    """`graph` with constants in place of the nodes that only depend on constants, except for the ops in `but`.
+
+    `growth`, `largest`: bytes.
+    """
     fixed = {value_name(value) for value in (*outputs, *graph.outputs.values())}
-    folding = _Folding(graph, fixed, growth, largest)
+    folding = _Folding(graph, fixed, growth, largest, but)
     for node in graph.topological():
         folding.visit(node)
     return Graph.of(folding.nodes(), like=graph)
@@ -68,6 +83,7 @@ class _Folding:
     fixed: Collection[str]
     growth: int
     largest: int
+    but: Container[str]
     constants: dict[str, _Constant] = field(default_factory=dict)
     """By value."""
     made: dict[str, list[Node]] = field(default_factory=dict)
@@ -101,7 +117,7 @@ class _Folding:
         from ..kernels import kernels, run
         from ..kernels.kernel import bounded
 
-        if node.op not in kernels() or op_defs()[node.op].is_stateful:
+        if node.op in self.but or node.op not in kernels() or op_defs()[node.op].is_stateful:
             return []
         if len(output_dtypes(node)) > 1 and any(self._is_fixed(node.name, value) for value in self.fixed):
             return []

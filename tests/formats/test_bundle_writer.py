@@ -323,7 +323,7 @@ def test_types_without_a_place_are_listed_together(tmp_path: Path) -> None:
         write_bundle(tmp_path / "b", tensors)
     assert str(caught.value) == (
         "checkpoint: can't be written with 'list' (variant), 'handle' (resource), 'deep' (float64, rank 33) "
-        "(--exclude them)"
+        "(--unstorable says what to do, or --exclude them)"
     )
     assert not os.listdir(tmp_path)
 

@@ -42,6 +42,17 @@ def write(path, data):
 # --- checkpoints ------------------------------------------------------------------------------------
 
 
+def test_the_graph_of_a_run_where_there_is_no_meta(bare):
+    """As Estimators write it, one for all checkpoints."""
+    graph = os.path.join(os.path.dirname(bare), "graph.pbtxt")
+    with open(graph, "w") as file:
+        file.write("node { name: 'a' op: 'NoOp' }")
+    assert detect(bare) == detect(os.path.dirname(bare)) == Source("bundle", bare, bare, graph)
+    assert graph in detect(bare).files
+    shutil.copy(META, f"{bare}.meta")
+    assert detect(bare).graph == f"{bare}.meta"
+
+
 @pytest.mark.parametrize("ending", ["", ".index", ".data-00000-of-00001"])
 def test_a_bundle_by_its_prefix_and_by_its_files(ending, bare):
     assert detect(f"{PREFIX}{ending}") == Source("bundle", PREFIX, PREFIX, META)
@@ -209,6 +220,15 @@ def test_safetensors(tmp_path):
 
     save_file({"w": np.zeros(3, np.float32)}, tmp_path / "weights")
     assert detect(tmp_path / "weights") == Source("safetensors", str(tmp_path / "weights"))
+
+
+@pytest.mark.parametrize("length", [640, 1152])  # as little-endian numbers, 80 02 and 80 04: pickles begin so
+def test_safetensors_whose_length_looks_like_another_format(tmp_path, length):
+    from safetensors.numpy import save_file
+
+    save_file({"w": np.zeros(3, np.float32)}, tmp_path / "w.safetensors", {"note": "x" * (length - 88)})
+    assert int.from_bytes((tmp_path / "w.safetensors").read_bytes()[:8], "little") == length
+    assert detect(tmp_path / "w.safetensors").kind == "safetensors"
 
 
 def test_a_safetensors_index(tmp_path):

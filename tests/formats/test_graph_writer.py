@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from google.protobuf import text_format
 
 from tensorferry.formats import graph_writer, protos
 from tensorferry.formats.atomic import OutputSet
+from tensorferry.formats.dtype import DTYPES
 from tensorferry.formats.errors import DestinationError, UnsupportedError
-from tensorferry.formats.graph_writer import write_graph_def
+from tensorferry.formats.graph_writer import LIMIT, Constant, refuse_too_large, write_graph_def
+from tensorferry.formats.tensor import ArrayTensor, SplatTensor
 
 
 def node(name: str, size: int = 4) -> Any:
@@ -130,3 +133,43 @@ def test_force(tmp_path: Path) -> None:
         write_graph_def(path, parts())
     write_graph_def(path, parts(), force=True)
     assert protos.parse("GraphDef", path.read_bytes(), path) == merged()
+
+
+def constant_part(array: np.ndarray[Any, Any]) -> tuple[Constant, Any]:
+    """A Const in pieces, and as a message."""
+    whole = protos.message_class("GraphDef")()
+    made = whole.node.add(name="weights", op="Const", device="/cpu:0", input=["^x"])
+    made.attr["dtype"].type = 1
+    made.attr["_class"].list.s.append(b"loc:@y")
+    bare = protos.message_class("NodeDef").FromString(made.SerializeToString())
+    proto = protos.message_class("TensorProto")(dtype=1)
+    for size in array.shape:
+        proto.tensor_shape.dim.add(size=size)
+    tensor = made.attr["value"].tensor
+    tensor.CopyFrom(proto)
+    tensor.tensor_content = array.tobytes()
+    return Constant(bare, proto, ArrayTensor(array)), whole
+
+
+@pytest.mark.parametrize("count", [1, 30, 127, 128, 16_383, 100_000])
+def test_a_constant_in_pieces_is_the_same_bytes(tmp_path: Path, count: int) -> None:
+    part, whole = constant_part(np.arange(count, dtype=np.float32).reshape(1, count))
+    assert not isinstance(part.encoded()[1], bytes)
+    write_graph_def(tmp_path / "a.pb", [node("a"), part, node("b")])
+    write_graph_def(tmp_path / "b.pb", [node("a"), whole, node("b")])
+    assert (tmp_path / "a.pb").read_bytes() == (tmp_path / "b.pb").read_bytes()
+
+
+def test_a_graph_of_2_gib_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    refuse_too_large(tmp_path / "a.pb", LIMIT)
+    with pytest.raises(UnsupportedError) as caught:
+        refuse_too_large(tmp_path / "a.pb", LIMIT + 1)
+    assert str(caught.value) == (
+        f"{tmp_path / 'a.pb'}: a graph of 2 GiB or more is no protobuf message (write ONNX, which keeps large tensors "
+        "in a file beside the model, or the tensors alone as safetensors)"
+    )
+    huge = SplatTensor(np.float32(1), (1 << 29,), DTYPES["float32"])
+    part = Constant(protos.message_class("NodeDef")(name="w"), protos.message_class("TensorProto")(dtype=1), huge)
+    with pytest.raises(UnsupportedError, match="a graph of 2 GiB or more is no protobuf message"):
+        write_graph_def(tmp_path / "a.pb", [part])
+    assert not list(tmp_path.iterdir())

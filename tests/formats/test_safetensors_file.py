@@ -228,7 +228,8 @@ class TestWrite:
     def test_half_a_byte(self) -> None:
         with pytest.raises(UnsupportedError) as error:
             by_us({"x": ArrayTensor(np.zeros(3, ml_dtypes.float4_e2m1fn))})
-        assert str(error.value) == "safetensors: expected an even number of float4 elements, got an odd one in x"
+        assert error.value.problem == "expected an even number of float4 elements, got an odd one in x"
+        assert error.value.hint == "--unstorable says what to do, or --exclude them"
 
     def test_metadata_that_are_no_text(self) -> None:
         with pytest.raises(UnsupportedError, match="safetensors: expected metadata in UTF-8"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tensorferry.formats import sliced
 from tensorferry.formats.dtype import FLOAT32, INT64, STRING_TYPE
 from tensorferry.formats.errors import FormatError, UnsupportedError
-from tensorferry.formats.sliced import Part, SlicedTensor, first_fault
+from tensorferry.formats.sliced import Part, SlicedTensor, first_fault, refuse_incomplete
 from tensorferry.formats.tensor import ArrayTensor
 
 WHOLE = np.arange(7 * 5 * 3, dtype=np.float32).reshape(7, 5, 3)
@@ -133,6 +133,19 @@ def test_pieces_that_do_not_cover_the_whole_once(boxes, got):
         with pytest.raises(FormatError) as caught:
             call()
         assert str(caught.value) == f"x.index: expected one piece of 'w' [4, 6] for each element, got {got}"
+
+
+def test_all_that_is_incomplete_is_told_at_once():
+    whole, half, third = ([(0, 7)], [(0, 4)], [(2, 7)])
+    rest = [(0, 5), (0, 3)]
+    tensors = [tensor(WHOLE, [(*rows, *rest)]) for rows in (whole, half, third)]
+    refuse_incomplete([tensors[0], ArrayTensor(WHOLE)])
+    with pytest.raises(FormatError) as caught:
+        refuse_incomplete(tensors)
+    assert str(caught.value) == (
+        "x.index: expected one piece of 'w' [7, 5, 3] for each element, got none for [4:7, 0:5, 0:3], "
+        "expected one piece of 'w' [7, 5, 3] for each element, got none for [0:2, 0:5, 0:3] (--exclude them)"
+    )
 
 
 def test_nothing_is_set_aside_for_a_whole_that_is_not_there():

@@ -15,7 +15,7 @@ import pytest
 from tensorferry.formats import stream
 from tensorferry.formats.atomic import OutputSet
 from tensorferry.formats.dtype import DTYPES, FLOAT32
-from tensorferry.formats.errors import FormatError
+from tensorferry.formats.errors import DestinationError, FormatError
 from tensorferry.formats.stream import LARGE, Sink, copy, watcher
 from tensorferry.formats.tensor import ArrayTensor, FileTensor, SplatTensor, Tensor
 
@@ -163,3 +163,9 @@ def test_any_file_will_do() -> None:
         sink.append(Slow(3 * LARGE), "x")
         sink.write(b"end")
     assert len(file.getvalue()) == 3 * LARGE + 3
+
+
+def test_a_value_that_no_file_can_hold(tmp_path: Path) -> None:
+    with pytest.raises(DestinationError) as error:
+        appended(tmp_path / "out", {"a": SplatTensor(np.array(0, np.uint8), (1 << 62,), DTYPES["uint8"])})
+    assert str(error.value).startswith(f"{tmp_path / 'out'}: can't be written: ")

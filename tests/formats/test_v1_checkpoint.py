@@ -131,6 +131,19 @@ def test_a_shard_is_missing(shards: Path, path: str) -> None:
     assert caught.value.problem == "expected all 3 shards, got 00000, 00002"
 
 
+def test_the_layout_of_shards() -> None:
+    found = read_v1(FIXTURES["v1_sharded"].file("model.ckpt"))
+    layout = found.layout()
+    assert len(layout) == 3
+    pieces = [piece for shard in layout for piece in shard]
+    assert len(set(pieces)) == len(pieces)
+    assert {piece.name for piece in pieces} == set(found)
+    sliced = {name: [p.extents for p in pieces if p.name == name] for name in ("by_rows", "by_columns")}
+    assert sorted(sliced["by_rows"]) == [((0, 2), (0, 5)), ((2, 2), (0, 5)), ((4, 1), (0, 5)), ((5, 1), (0, 5))]
+    assert sorted(sliced["by_columns"]) == [((0, 6), (0, 2)), ((0, 6), (2, 1)), ((0, 6), (3, 1)), ((0, 6), (4, 1))]
+    assert all(piece.extents is None for piece in pieces if piece.name not in sliced)
+
+
 def test_shards_of_two_checkpoints(shards: Path) -> None:
     shutil.copy(f"{shards}-00001-of-00003", f"{shards}-00001-of-00004")
     with pytest.raises(FormatError) as caught:

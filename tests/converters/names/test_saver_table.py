@@ -3,10 +3,10 @@ import pytest
 
 from tensorferry.converters.ir import Graph, Node
 from tensorferry.converters.load import load_model
-from tensorferry.converters.names.saver_table import saver_table
+from tensorferry.converters.names.saver_table import SavedSlice, saver_slices, saver_table
 from tensorferry.formats.dtype import STRING_TYPE
 from tensorferry.formats.tensor import ArrayTensor, SplatTensor
-from tests.fixture import FIXTURES, WITH_GRAPH
+from tests.fixture import FIXTURES, HOME, WITH_GRAPH
 
 
 def strings(name, *texts):
@@ -43,7 +43,7 @@ def test_a_plain_saver_restores_each_variable_by_its_name(name):
     if fixture.about["graph"] == "renamed.meta":
         assert table_of(fixture.graph) == {"other-v1": "v1", "other-v2": "v2"}
         return
-    names = set(fixture.dtypes())
+    names = set(fixture.dtypes()) - {"rows", "layer/columns"}  # in slices
     assert table_of(fixture.graph) == {variable: variable for variable in names}
 
 
@@ -151,3 +151,37 @@ class TestOddGraphs:
     def test_a_name_that_is_no_utf8(self):
         found = graph(*restore("save", [b"\xff"]), assign("s", "a", "save/RestoreV2"))
         assert saver_table(found) == {"a": "\udcff"}
+
+
+def test_slices_of_partitioned_variables():
+    """As TensorFlow divides them: seven rows into three, six columns into two."""
+    model = load_model(FIXTURES["partitioned"].graph)
+    found = saver_slices(model.graph, model.restore_op)
+    rows = [((0, 3), (0, 4)), ((3, 5), (0, 4)), ((5, 7), (0, 4))]
+    columns = [((0, 4), (0, 3)), ((0, 4), (3, 6))]
+    assert found == {
+        **{f"rows/part_{index}": SavedSlice("rows", (7, 4), box) for index, box in enumerate(rows)},
+        **{
+            f"layer/columns/part_{index}": SavedSlice("layer/columns", (4, 6), box) for index, box in enumerate(columns)
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "box"),
+    [("4 2 1,2:0,2", ((1, 3), (0, 2))), ("4 2 -:0,1", ((0, 4), (0, 1))), ("4 -", ((0, 4),)), ("", None), ("4", None),
+     ("4 2 1,2", None), ("4 1,2:0,1", None), ("4 3,2", None), ("x 0,1", None), ("4 0;1", None), ("4 -1,2", None)],
+)  # fmt: skip
+def test_texts_of_slices(text, box):
+    nodes = graph(*restore("s", ["k"], [text]), assign("x", "a", "s/RestoreV2:0"))
+    assert [saved.box for saved in saver_slices(nodes).values()] == ([] if box is None else [box])
+
+
+def test_a_saver_in_a_function():
+    """TensorFlow 2's, from its own SavedModel: the keys that its object graph tells for the same variables."""
+    model = load_model(HOME / "saved_model_v2")
+    found = saver_table(model.graph, model.restore_op)
+    assert found["table"] == "table/.ATTRIBUTES/VARIABLE_VALUE"
+    assert {key for name, key in found.items() if name.startswith("dense/kernel")} == {
+        f"{layer}/kernel/.ATTRIBUTES/VARIABLE_VALUE" for layer in ("first", "second", "square")
+    }

@@ -219,6 +219,17 @@ class TestRename:
         assert told(back) == told(select_names(tensors(*"abcdef")))
 
 
+class TestScopes:
+    """Tables as `tf.train.init_from_checkpoint` has them."""
+
+    def test_names_in_them(self):
+        selection = select_names(tensors("a/x", "a/y", "c"), tables=[{"a/": "b/", "c": "d"}])
+        assert told(selection) == {"b/x": 0, "b/y": 1, "d": 2}
+
+    def test_a_scope_with_nothing_in_it(self):
+        refused("z/: not in the source; it has: a/x", ["a/x"], tables=[{"z/": "b/"}])
+
+
 class TestMissing:
     def test_few_names_are_listed(self):
         assert str(missing_names(["v2"], ["v1"], "the checkpoint")) == "v2: not in the checkpoint; it has: v1"

@@ -2,7 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorferry.converters.names.table import invert_table, merge_tables, parse_renames, read_table
+from tensorferry.converters.names.table import (
+    expand_scopes,
+    invert_table,
+    merge_tables,
+    parse_renames,
+    read_table,
+)
 from tensorferry.formats.errors import FormatError, NameMapError, TensorferryError, UsageError
 
 TABLE = {"v1": "other-v1", "a/b": "c"}
@@ -148,6 +154,33 @@ class TestInvert:
         text = "^t.json: expected one source for each target, got several: x <- a, b, y <- c, d$"
         with pytest.raises(NameMapError, match=text):
             invert_table({"a": "x", "c": "y", "b": "x", "d": "y", "e": "z"}, "t.json")
+
+
+class TestScopes:
+    """As `tf.train.init_from_checkpoint` documents its assignment map."""
+
+    names = ("a/x", "a/b/y", "c", "ab")
+
+    @pytest.mark.parametrize(
+        ("table", "expected"),
+        [
+            ({"a/": "n/"}, {"a/x": "n/x", "a/b/y": "n/b/y"}),
+            ({"a/": "/"}, {"a/x": "x", "a/b/y": "b/y"}),
+            ({"/": "n/"}, {"a/x": "n/a/x", "a/b/y": "n/a/b/y", "c": "n/c", "ab": "n/ab"}),
+            ({"a/": "n/", "a/b/": "m/"}, {"a/x": "n/x", "a/b/y": "m/y"}),
+            ({"a/": "n/", "a/x": "y"}, {"a/x": "y", "a/b/y": "n/b/y"}),
+            ({"z/": "n/"}, {"z/": "n/"}),
+            ({"c": "d"}, {"c": "d"}),
+        ],
+    )
+    def test_names_in_them(self, table, expected):
+        assert expand_scopes(table, self.names) == expected
+
+    def test_a_scope_to_a_name(self):
+        with pytest.raises(NameMapError) as error:
+            expand_scopes({"a/": "n", "b": "m/"}, self.names)
+        message = "table: expected scopes to go to scopes, both ending in a slash, got: a/ -> n, b -> m/"
+        assert str(error.value) == message
 
 
 def test_a_key_of_many_parts_is_refused_at_once(tmp_path):

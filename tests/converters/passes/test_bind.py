@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from tensorferry.converters.ir import Node
+from tensorferry.converters.names.saver_table import SavedSlice
 from tensorferry.converters.names.selection import EMA_SUFFIX, select_names
 from tensorferry.converters.passes.bind import bind
-from tensorferry.formats.errors import NameMapError
+from tensorferry.formats.errors import GraphError, NameMapError
 from tensorferry.formats.tensor import ArrayTensor
 from tests.converters.freezing import load_fixture, values_of
 from tests.fixture import FIXTURES
@@ -127,3 +128,55 @@ class TestFixtures:
         fixture = FIXTURES["add_renamed"]
         with pytest.raises(NameMapError, match="^other-v1, other-v2: not in the checkpoint; it has: v1, v2$"):
             values_of(load_fixture(fixture, fixture.file("plain.meta")), ["add"])
+
+
+WHOLE = np.arange(12, dtype=np.float32).reshape(4, 3)
+HALVES = {
+    f"w/part_{index}": SavedSlice("w", (4, 3), ((2 * index, 2 * index + 2), (0, 3))) for index in range(2)
+}  # fmt: skip
+
+
+def bind_halves(tensors, **options):
+    return bind(
+        variables(*HALVES), select_names({k: ArrayTensor(v) for k, v in tensors.items()}, **options), {}, HALVES
+    )
+
+
+def test_slices_of_partitioned_variables():
+    bound = bind_halves({"w": WHOLE})
+    assert [entry.source for entry in bound.values()] == ["w", "w"]
+    np.testing.assert_array_equal(np.concatenate([entry.tensor.numpy() for entry in bound.values()]), WHOLE)
+
+
+def test_slices_of_averages_and_of_renamed_variables():
+    bound = bind_halves({"w": WHOLE, f"w/{SHADOW}": WHOLE + 1}, ema=SHADOW)
+    assert {entry.source for entry in bound.values()} == {f"w/{SHADOW}"}
+    np.testing.assert_array_equal(bound["w/part_1"].tensor.numpy(), WHOLE[2:] + 1)
+    bound = bind_halves({"v": WHOLE}, rename={"v": "w"})
+    np.testing.assert_array_equal(bound["w/part_0"].tensor.numpy(), WHOLE[:2])
+
+
+def test_a_slice_that_has_an_entry_of_its_own():
+    bound = bind_halves({"w": WHOLE, "w/part_1": WHOLE[:2]})
+    assert sources(bound) == {"w/part_0": "w", "w/part_1": "w/part_1"}
+
+
+def test_slices_of_another_shape():
+    with pytest.raises(GraphError) as error:
+        bind_halves({"w": WHOLE.T})
+    assert str(error.value) == "w/part_0: expected a part of w with shape [4, 3], got [3, 4]"
+
+
+def test_slices_that_are_missing():
+    with pytest.raises(NameMapError) as error:
+        bind_halves({"v": WHOLE})
+    message = "w/part_0, w/part_1: not in the checkpoint; it has: v"
+    assert str(error.value) == f"{message} (the graph's Saver looks for w for w/part_0, w for w/part_1)"
+
+
+def test_a_partitioned_graph_as_tensorflow_freezes_it():
+    """The values; test_freeze compares whole messages."""
+    fixture = FIXTURES["partitioned"]
+    values = values_of(load_fixture(fixture), fixture.outputs)
+    rows = fixture.tensors()["rows"]
+    np.testing.assert_array_equal(np.concatenate([values[f"rows/part_{i}"].numpy() for i in range(3)]), rows)
