@@ -40,7 +40,7 @@ def checked_feeds(graph: Graph, feeds: Mapping[str, Any]) -> dict[str, Array]:
         node = graph.producer(value)
         array = np.asarray(feed)
         wanted = _dtype(node, split_value(value)[1])
-        fitting = array if wanted is None else _converted(array, wanted)
+        fitting = array if wanted is None else converted(array, wanted)
         if fitting is None:
             wrong.append(f"{value}: expected {wanted}, got {array.dtype} that {wanted} can't hold exactly")
             continue
@@ -84,7 +84,7 @@ def _dtype(node: Node, index: int) -> DType | None:
     return base_dtype(dtypes[index])
 
 
-def _converted(array: Array, dtype: DType) -> Array | None:
+def converted(array: Array, dtype: DType) -> Array | None:
     """`array` with elements of `dtype`; None where a value would change."""
     if dtype.kind == STRING:
         return _bytes(array) if array.dtype.kind in "OSU" else None

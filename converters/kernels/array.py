@@ -234,3 +234,39 @@ def one_hot(node: OpNode, indices: Array, depth: Array, on: Array, off: Array) -
     make_room(node, (*indices.shape, count), on.dtype)
     hot = np.expand_dims(indices, -1) == np.arange(count, dtype=np.int64)
     return np.moveaxis(np.where(hot, on, off), -1, axis)
+
+
+@KERNELS.op("DataFormatVecPermute", attrs={"src_format", "dst_format"})
+def data_format_vec_permute(node: OpNode, x: Array) -> Array:
+    """Sizes or pairs in the order of one data format, in that of another; of two, the spatial ones."""
+    source, target = _formats(node)
+    if x.shape[:1] == (len(source) - 2,):
+        source, target = ("".join(letter for letter in text if letter not in "NC") for text in (source, target))
+    if x.ndim not in (1, 2) or len(x) != len(source):
+        raise GraphError(node.name, f"expected a row for each of {source}, got shape {list(x.shape)}")
+    return x[[source.index(letter) for letter in target]]
+
+
+@KERNELS.op("DataFormatDimMap", attrs={"src_format", "dst_format"})
+def data_format_dim_map(node: OpNode, x: Array) -> Array:
+    """Numbers of dimensions of one data format, as those of another."""
+    source, target = _formats(node)
+    check_indices(node, x + len(source), 2 * len(source))
+    return np.array([target.index(letter) for letter in source], x.dtype)[x]
+
+
+def _formats(node: OpNode) -> tuple[str, str]:
+    source, target = node.text("src_format"), node.text("dst_format")
+    if sorted(source) != sorted(target) or len(set(source)) != len(source):
+        raise GraphError(node.name, f"expected two orders of the same dimensions, got {source} and {target}")
+    return source, target
+
+
+@KERNELS.op("BroadcastGradientArgs")
+def broadcast_gradient_args(node: OpNode, s0: Array, s1: Array) -> tuple[Array, Array]:
+    """The dimensions along which arrays of the shapes s0 and s1 have one element, when they broadcast to each other."""
+    shapes = [tuple(sizes(s0)), tuple(sizes(s1))]
+    rank = len(np.broadcast_shapes(*shapes))
+    padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    first, second = ([i for i in range(rank) if shape[i] == 1 and shapes[0] != shapes[1]] for shape in padded)
+    return np.array(first, s0.dtype), np.array(second, s0.dtype)

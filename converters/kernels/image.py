@@ -1,4 +1,4 @@
-"""Resizing images, cropping boxes from them, and choosing among overlapping boxes.
+"""Resizing images, and cropping boxes from them.
 
 Place i of `out` places along a side of `in` elements reads from the source's place
 
@@ -9,12 +9,14 @@ Place i of `out` places along a side of `in` elements reads from the source's pl
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from tensorferry.formats.errors import GraphError
 
 from ..ops import OpNode, OpTable
-from .kernel import Array, Kernel, check_indices, make_room, scalar, sizes, widened
+from .kernel import Array, Kernel, check_indices, make_room, sizes
 
 KERNELS: OpTable[Kernel] = OpTable("kernel")
 
@@ -23,13 +25,19 @@ RESIZE_ATTRS = {"align_corners", "half_pixel_centers"}
 
 def _places(node: OpNode, count: int, extent: int, shift: float) -> Array:
     """Where along a side of `extent` each of `count` places reads."""
+    index, scale = np.arange(count).astype(np.float32), _scale(node, count, extent)
+    if node.flag("half_pixel_centers") and not (node.flag("align_corners") and count > 1):
+        return (index + np.float32(0.5)) * scale - np.float32(shift)
+    return index * scale
+
+
+def _scale(node: OpNode, count: int, extent: int) -> np.float32:
+    """How far apart two places are in the source."""
     if count < 1 or extent < 1:
         raise GraphError(node.name, f"expected sizes of 1 and more, got {extent} to {count}")
-    index = np.arange(count).astype(np.float32)
     if node.flag("align_corners") and count > 1:
-        return index * np.float32((extent - 1) / (count - 1))
-    scale = np.float32(extent) / np.float32(count)
-    return (index + np.float32(0.5)) * scale - np.float32(shift) if node.flag("half_pixel_centers") else index * scale
+        return np.float32((extent - 1) / (count - 1))
+    return np.float32(extent) / np.float32(count)
 
 
 def _target(node: OpNode, images: Array, size: Array) -> list[int]:
@@ -105,38 +113,57 @@ def _box_places(start: np.float32, stop: np.float32, last: int, count: int) -> A
     return start * np.float32(last) + np.arange(count).astype(np.float32) * step
 
 
-@KERNELS.op("NonMaxSuppressionV2")
-def non_max_suppression_v2(node: OpNode, boxes: Array, scores: Array, max_output_size: Array, iou: Array) -> Array:
-    """The boxes [N, 4] of highest score, without those that overlap a chosen one by more than `iou`."""
-    return _chosen(node, boxes, scores, max_output_size, iou, -np.inf)
+@KERNELS.op("ResizeArea", attrs={"align_corners"})
+def resize_area(node: OpNode, images: Array, size: Array) -> Array:
+    """images [N, H, W, C] -> float32 [N, h, w, C], each place the mean of what it covers."""
+    result = images.astype(np.float32)
+    for axis, count in enumerate(_target(node, images, size), start=1):
+        scale = _scale(node, count, images.shape[axis])
+        shares = np.zeros(make_room(node, (count, images.shape[axis]), np.float32), np.float32)
+        for place in range(count):
+            start, stop = place * scale, (place + 1) * scale
+            for source in range(int(start), math.ceil(stop)):
+                share = min(source + 1, stop) - max(source, start)
+                shares[place, min(source, images.shape[axis] - 1)] += share / scale
+        result = _weighed(result, shares, axis)
+    return result
 
 
-@KERNELS.op("NonMaxSuppressionV3")
-def non_max_suppression_v3(
-    node: OpNode, boxes: Array, scores: Array, max_output_size: Array, iou: Array, score: Array
-) -> Array:
-    """NonMaxSuppressionV2 among the boxes whose score is above `score`."""
-    return _chosen(node, boxes, scores, max_output_size, iou, scalar(node, widened(score), "score_threshold"))
+@KERNELS.op("ResizeBicubic", attrs=RESIZE_ATTRS)
+def resize_bicubic(node: OpNode, images: Array, size: Array) -> Array:
+    """images [N, H, W, C] -> float32 [N, h, w, C], each place from its 16 neighbours.
+
+    The cubic is Keys's with -0.5, which leaves out what lies beyond the edge; without half_pixel_centers, with -0.75,
+    and the edge is repeated.
+    """
+    result = images.astype(np.float32)
+    sharp = -0.5 if node.flag("half_pixel_centers") else -0.75
+    for axis, count in enumerate(_target(node, images, size), start=1):
+        extent = images.shape[axis]
+        places = _places(node, count, extent, 0.5)
+        low = np.floor(places)
+        # TensorFlow looks weights up in a table of 1024 steps.
+        share = np.rint((places - low) * 1024) / 1024
+        shares = np.zeros(make_room(node, (count, extent), np.float32), np.float32)
+        for step in range(-1, 3):
+            weight = _cubic(np.abs(share - step), sharp)
+            source = low.astype(np.int64) + step
+            inside = (source >= 0) & (source < extent)
+            weight = np.where(inside, weight, 0) if sharp == -0.5 else weight
+            np.add.at(shares, (np.arange(count), np.clip(source, 0, extent - 1)), weight)
+        if sharp == -0.5:
+            shares /= shares.sum(axis=1, keepdims=True)
+        result = _weighed(result, shares, axis)
+    return result
 
 
-def _chosen(node: OpNode, boxes: Array, scores: Array, most: Array, iou: Array, score: float) -> Array:
-    if boxes.ndim != 2 or boxes.shape[1] != 4 or scores.shape != boxes.shape[:1]:
-        raise GraphError(
-            node.name, f"expected boxes [N, 4] and scores [N], got {list(boxes.shape)} and {list(scores.shape)}"
-        )
-    limit = scalar(node, widened(iou), "iou_threshold")
-    # A corner may be any of the four; the area does not change by it.
-    low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
-    low, high = widened(low), widened(high)
-    areas = np.prod(high - low, axis=1)
-    order = [int(i) for i in np.argsort(-widened(scores), kind="stable") if scores[i] > score]
-    chosen: list[int] = []
-    for candidate in order:
-        if len(chosen) >= max(scalar(node, most, "max_output_size"), 0):
-            break
-        sides = np.minimum(high[chosen], high[candidate]) - np.maximum(low[chosen], low[candidate])
-        shared = np.prod(np.maximum(sides, 0), axis=1)
-        union = areas[chosen] + areas[candidate] - shared
-        if not (shared > limit * np.where(union > 0, union, np.inf)).any():
-            chosen.append(candidate)
-    return np.array(chosen, np.int32)
+def _cubic(distance: Array, sharp: float) -> Array:
+    """The weight of a neighbour at a distance of up to 2."""
+    near = ((sharp + 2) * distance - (sharp + 3)) * distance**2 + 1
+    far = ((distance - 5) * distance + 8) * distance * sharp - 4 * sharp
+    return np.where(distance <= 1, near, far)
+
+
+def _weighed(image: Array, shares: Array, axis: int) -> Array:
+    """Sums along a dimension, weighed by shares [places, extent]."""
+    return np.moveaxis(np.tensordot(shares, image, (1, axis)), 0, axis)

@@ -72,13 +72,6 @@ def gather_v2(node: OpNode, params: Array, indices: Array, axis: Array) -> Array
     return gathered(node, params, indices, axis_of(node, axis, params.ndim), node.integer("batch_dims"))
 
 
-@KERNELS.op("ResourceGather", attrs={"batch_dims", "validate_indices", "dtype"})
-def resource_gather(node: OpNode, resource: Array, indices: Array) -> Array:
-    """Gather from a variable; with batch dimensions, along the one after them."""
-    batch = node.integer("batch_dims")
-    return gathered(node, resource, indices, batch, batch)
-
-
 def gathered(node: OpNode, params: Array, indices: Array, axis: int, batch_dims: int) -> Array:
     """params [B..., P..., axis, Q...] and indices [B..., I...] make [B..., P..., I..., Q...]."""
     batch = batch_dims + indices.ndim if batch_dims < 0 else batch_dims
@@ -99,9 +92,14 @@ def gathered(node: OpNode, params: Array, indices: Array, axis: int, batch_dims:
     return np.array(taken, params.dtype).reshape(shape)
 
 
-@KERNELS.op("GatherNd", "ResourceGatherNd", attrs={"dtype"})
+@KERNELS.op("GatherNd")
 def gather_nd(node: OpNode, params: Array, indices: Array) -> Array:
     """The part of params at each vector [K] of indices [I..., K], which has the shape params.shape[K:]."""
+    return gathered_at(node, params, indices)
+
+
+def gathered_at(node: OpNode, params: Array, indices: Array) -> Array:
+    """params at each vector of indices."""
     places = _coordinates(node, indices, params.shape)
     make_room(node, (*indices.shape[:-1], *params.shape[len(places) :]), params.dtype)
     return params[places] if places else np.broadcast_to(params, (*indices.shape[:-1], *params.shape))

@@ -115,4 +115,4 @@ def scalar(node: OpNode, x: Array, name: str) -> Any:
     """The only element of `x` as a Python value; `name` is the argument's, for the message."""
     if x.size != 1:
         raise GraphError(node.name, f"expected {node.op}'s {name} to be a scalar, got shape {list(x.shape)}")
-    return x.reshape(-1)[0].item()
+    return x.reshape(-1).tolist()[0]

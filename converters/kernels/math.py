@@ -1,7 +1,7 @@
 """Arithmetic, comparison, logic and bits, element by element, with TensorFlow's broadcasting.
 
 Floating types below 32 bits are computed in float32 and rounded once. Integers wrap around. Where numpy and
-TensorFlow differ: Div, TruncateDiv and TruncateMod of integers round towards zero, FloorDiv of floats is the floor of
+TensorFlow differ: Div of integers, TruncateDiv and TruncateMod round towards zero, FloorDiv of floats is the floor of
 the quotient, shifts are limited to the width of the type, and the integer division by zero is an error.
 """
 
@@ -70,6 +70,12 @@ def truncated_division(x: Array, y: Array) -> Array:
     return quotient + ((quotient < 0) & (quotient * y != x)).astype(x.dtype)
 
 
+def _truncated_quotient(x: Array, y: Array) -> Array:
+    """x / y, rounded towards zero, floats too."""
+    quotient = truncated_division(x, y)
+    return quotient if x.dtype.kind in "iu" else np.trunc(quotient)
+
+
 def _integers_not_by_zero(function: Function) -> Kernel:
     def kernel(node: OpNode, x: Array, y: Array) -> Array | tuple[Array, ...]:
         if x.dtype.kind in "iu" and y.size and not y.all():
@@ -124,7 +130,7 @@ _BINARY: dict[str, Function] = {
 }  # fmt: skip
 
 _DIVISIONS: dict[str, Function] = {
-    "Div": truncated_division, "TruncateDiv": truncated_division, "FloorDiv": floor_division,
+    "Div": truncated_division, "TruncateDiv": _truncated_quotient, "FloorDiv": floor_division,
     "FloorMod": np.mod, "TruncateMod": np.fmod, "Mod": np.fmod,
 }  # fmt: skip
 
@@ -143,6 +149,14 @@ _FORMS: list[tuple[Callable[[Function], Kernel], dict[str, Function]]] = [
 for _form, _functions in _FORMS:
     for _op, _function in _functions.items():
         KERNELS.add(_op, _form(_function))
+
+
+@KERNELS.op("Cross")
+def cross(node: OpNode, a: Array, b: Array) -> Array:
+    """The cross product of vectors [..., 3]."""
+    if a.shape != b.shape or a.shape[-1:] != (3,):
+        raise GraphError(node.name, f"expected vectors of 3 numbers, got {list(a.shape)} and {list(b.shape)}")
+    return np.cross(widened(a), widened(b)).astype(a.dtype, copy=False)
 
 
 @KERNELS.op("Equal", "NotEqual", attrs={"incompatible_shape_error"})

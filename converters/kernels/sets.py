@@ -119,3 +119,33 @@ def _counted(node: OpNode, values: Array, size: int, weights: Array, binary: boo
     else:
         np.add.at(bins, values.reshape(-1)[kept], weights.reshape(-1)[kept] if weights.size else 1)
     return bins
+
+
+@KERNELS.op("Bucketize", attrs={"boundaries"})
+def bucketize(node: OpNode, x: Array) -> Array:
+    """How many of the boundaries, which rise, each element has reached."""
+    return np.searchsorted(np.array(node.reals("boundaries"), np.float32), x, "right").astype(np.int32)
+
+
+@KERNELS.op("DenseToDenseSetOperation", attrs={"set_operation", "validate_indices"})
+def dense_to_dense_set_operation(node: OpNode, set1: Array, set2: Array) -> tuple[Array, Array, Array]:
+    """The difference, intersection or union of sets in the last dimension, sorted: indices, values and shape."""
+    operations = {
+        "a-b": lambda a, b: a - b,
+        "b-a": lambda a, b: b - a,
+        "intersection": lambda a, b: a & b,
+        "union": lambda a, b: a | b,
+    }
+    operation = operations.get(node.text("set_operation"))
+    if operation is None or set1.shape[:-1] != set2.shape[:-1] or not set1.ndim:
+        got = f"{node.text('set_operation')!r} of {list(set1.shape)} and {list(set2.shape)}"
+        raise GraphError(node.name, f"expected an operation on as many sets, got {got}")
+    found = [
+        (place, sorted(operation(set(set1[place].tolist()), set(set2[place].tolist()))))
+        for place in np.ndindex(set1.shape[:-1])
+    ]
+    indices = [(*place, index) for place, members in found for index in range(len(members))]
+    values = np.empty(len(indices), set1.dtype)
+    values[:] = [member for _, members in found for member in members]
+    shape = [*set1.shape[:-1], max((len(members) for _, members in found), default=0)]
+    return np.array(indices, np.int64).reshape(-1, set1.ndim), values, np.array(shape, np.int64)

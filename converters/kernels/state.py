@@ -1,8 +1,4 @@
-"""Variables, checks and what only passes a value on.
-
-The evaluator gives placeholders and variables their values; a variable's handle stands for its value here, so that to
-read it is to pass it on. Nothing changes a variable: the Assign family has no kernels.
-"""
+"""Checks, and what only passes a value on or does nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +12,7 @@ from .kernel import Array, Kernel
 KERNELS: OpTable[Kernel] = OpTable("kernel")
 
 
-@KERNELS.op("Identity", "RefIdentity", "StopGradient", "PreventGradient", "Snapshot", "DeepCopy", attrs={"message"})
+@KERNELS.op("Identity", "StopGradient", "PreventGradient", "Snapshot", "DeepCopy", attrs={"message"})
 def passed(node: OpNode, x: Array) -> Array:
     """The input itself."""
     return x
@@ -32,26 +28,6 @@ def print_(node: OpNode, x: Array, *data: Array) -> Array:
 def identity_n(node: OpNode, *inputs: Array) -> tuple[Array, ...]:
     """The inputs themselves."""
     return inputs
-
-
-@KERNELS.op("ReadVariableOp", attrs={"dtype"})
-def read_variable_op(node: OpNode, resource: Array) -> Array:
-    """The variable's value."""
-    if resource.dtype != node.dtype("dtype").numpy():
-        raise GraphError(node.name, f"expected a variable of {node.dtype('dtype')}, got {resource.dtype}")
-    return resource
-
-
-@KERNELS.op("VariableShape")
-def variable_shape(node: OpNode, resource: Array) -> Array:
-    """The variable's shape as a vector."""
-    return np.array(resource.shape, node.dtype("out_type").numpy())
-
-
-@KERNELS.op("VarIsInitializedOp", "IsVariableInitialized", attrs={"dtype"})
-def is_initialized(node: OpNode, variable: Array) -> Array:
-    """True: evaluation begins with a value for each variable that is needed."""
-    return np.array(True)
 
 
 @KERNELS.op("CheckNumerics", "CheckNumericsV2", attrs={"message"})

@@ -362,7 +362,6 @@ F32 = {"T": FLOAT32}
             [np.array(False), np.array(b"broken", object)],
             "expected an assertion to hold, got b'broken'",
         ),
-        ("ReadVariableOp", {"dtype": FLOAT16}, [ONE], "expected a variable of float16, got float32"),
         (
             "RandomUniformInt",
             {"T": INT32, "Tout": INT32},
