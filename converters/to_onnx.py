@@ -5,12 +5,14 @@
 
 Names: a graph input or output is called what its public name says (`x:0`, or a signature's name); any other value is
 `node:index`, unique since nodes are. A symbolic dimension keeps its symbol as `dim_param`. Every Constant becomes an
-initializer, whatever its size. The IR version is the lowest that the opset allows, for the sake of older runtimes.
+initializer, whatever its size; a large one in a body becomes one of the model's, which the body sees from there. A
+Capture is the outer value that it stands for. The IR version is the lowest that the opset allows, for the sake of
+older runtimes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tensorferry.formats.dtype import STRING, DType
@@ -20,12 +22,19 @@ from tensorferry.formats.packed import pack
 from tensorferry.formats.tensor import Tensor
 
 from .ir import Attr, AttrList, Graph, Node, Shape
+from .onnx_passes.bodies import capture_index, captures_of
 
 if TYPE_CHECKING:
     import onnx
 
+_VERSIONS = {"ai.onnx.ml": 2}
+"""The version of a domain's ops, where it is not 1."""
+
 MODEL_LIMIT = (1 << 31) - 1
 """protobuf messages end here."""
+
+LARGEST_INNER = 1 << 12
+"""Bytes of the largest constant that stays in the body that uses it."""
 
 
 def to_onnx_model(
@@ -36,15 +45,16 @@ def to_onnx_model(
     from onnx import helper
 
     model = onnx.ModelProto(producer_name="tensorferry", producer_version=_version())
-    domains = {"": opset} | {node.op.partition("::")[0]: 1 for node in graph if "::" in node.op}
+    domains = {"": opset} | {domain: _VERSIONS.get(domain, 1) for domain in sorted(_domains(graph))}
     model.opset_import.extend(helper.make_opsetid(domain, version) for domain, version in domains.items())
     model.ir_version = helper.find_min_ir_version_for([helper.make_opsetid("", opset)], True)
     model.metadata_props.extend(
         onnx.StringStringEntryProto(key=key, value=value) for key, value in (metadata or {}).items()
     )
-    weights = _fill(model.graph, graph.topological())
+    writer = _Writer()
+    writer.fill(model.graph, graph.topological())
     model.graph.name = "tensorferry"
-    return model, weights
+    return model, writer.weights
 
 
 def to_model_proto(graph: Graph, opset: int, metadata: Mapping[str, str] | None = None) -> onnx.ModelProto:
@@ -79,6 +89,17 @@ def tensor_proto(tensor: Tensor, name: str = "") -> onnx.TensorProto:
     return proto
 
 
+def _domains(graph: Graph) -> set[str]:
+    """The domains of ops that are not standard, in the graph and in the graphs within."""
+    found = set()
+    stack = [graph]
+    while stack:
+        for node in stack.pop():
+            found |= {node.op.partition("::")[0]} if "::" in node.op else set()
+            stack.extend(attr for attr in node.attrs.values() if isinstance(attr, Graph))
+    return found
+
+
 def _version() -> str:
     from importlib.metadata import PackageNotFoundError, version
 
@@ -95,7 +116,7 @@ class _Names:
     value whose name is some other value's public one steps aside.
     """
 
-    def __init__(self, nodes: Sequence[Node]) -> None:
+    def __init__(self, nodes: Sequence[Node], captured: Sequence[str] = (), reserved: Collection[str] = ()) -> None:
         inputs = {f"{node.name}:0": _text(node, "name") for node in nodes if node.op == "Input"}
         constants = {f"{node.name}:0" for node in nodes if node.op == "Constant"}
         outputs = [(node.inputs[0], _text(node, "name")) for node in nodes if node.op == "Output"]
@@ -105,11 +126,12 @@ class _Names:
             raise GraphError(
                 "the graph", f"expected inputs and outputs of different names, got {listing(doubled)} twice"
             )
+        inputs |= {f"{node.name}:0": captured[capture_index(node)] for node in nodes if node.op == "Capture"}
         self.names = dict(inputs)
         for value, public in outputs:
             if value not in self.names and value not in constants:
                 self.names[value] = public
-        self.public = set(publics)
+        self.public = {*publics, *reserved}
 
     def __call__(self, value: str) -> str:
         if value in self.names or not value:
@@ -117,39 +139,76 @@ class _Names:
         return f"{value}/inner" if value in self.public else value
 
 
-def _fill(proto: onnx.GraphProto, nodes: Sequence[Node]) -> dict[str, Tensor]:
-    """Writes nodes, in an order that they can run in, inputs and outputs into a GraphProto; returns the weights."""
-    weights: dict[str, Tensor] = {}
-    named = _Names(nodes)
-    for node in nodes:
-        if node.op == "Input":
-            proto.input.append(_value_info(node))
-        elif node.op == "Constant":
-            weights[named(f"{node.name}:0")] = _tensor(node)
-        elif node.op != "Output":
-            proto.node.append(_node(node, named))
-    for node in nodes:
-        if node.op == "Output":
-            public, value = _text(node, "name"), named(node.inputs[0])
-            if public != value:
-                proto.node.add(op_type="Identity", name=node.name, input=[value], output=[public])
-            proto.output.append(_value_info(node))
-    return weights
+class _Writer:
+    """Writes graphs into GraphProtos, and keeps the weights of the model."""
 
+    def __init__(self) -> None:
+        self.weights: dict[str, Tensor] = {}
+        self._known: dict[int, str] = {}
 
-def _node(node: Node, named: Callable[[str], str]) -> onnx.NodeProto:
-    import onnx
+    def fill(self, proto: onnx.GraphProto, nodes: Sequence[Node]) -> None:
+        """Writes nodes, in an order that they can run in, inputs and outputs into the model's graph."""
+        named = _Names(nodes)
+        for node in nodes:
+            if node.op == "Constant":
+                self.weights[named(f"{node.name}:0")] = tensor = _tensor(node)
+                self._known.setdefault(id(tensor), named(f"{node.name}:0"))
+        self._fill(proto, nodes, named)
 
-    outputs = node.attrs.get("_outputs", 1)
-    assert isinstance(outputs, int)
+    def _body(self, proto: onnx.GraphProto, body: Graph, captured: Sequence[str], outer: _Names) -> None:
+        nodes = body.topological()
+        named = _Names(nodes, captured, outer.public)
+        for node in nodes:
+            if node.op == "Constant":
+                name, tensor = named(f"{node.name}:0"), _tensor(node)
+                if tensor.nbytes > LARGEST_INNER:
+                    named.names[f"{node.name}:0"] = self._keep(name, tensor)
+                else:
+                    proto.initializer.append(tensor_proto(tensor, name))
+        self._fill(proto, nodes, named)
 
-    domain, _, op = node.op.rpartition("::")
-    proto = onnx.NodeProto(name=node.name, op_type=op, domain=domain)
-    proto.input.extend(named(value) for value in node.inputs)
-    proto.output.extend(named(f"{node.name}:{index}") for index in range(outputs))
-    for key in sorted(node.attrs.keys() - {"_outputs"}):
-        proto.attribute.append(_attribute(key, node.attrs[key], node.name))
-    return proto
+    def _keep(self, name: str, tensor: Tensor) -> str:
+        """The name of a weight of the model, which is `name` if the model hasn't got it."""
+        if id(tensor) not in self._known:
+            while name in self.weights:
+                name += "_"
+            self.weights[name] = tensor
+            self._known[id(tensor)] = name
+        return self._known[id(tensor)]
+
+    def _fill(self, proto: onnx.GraphProto, nodes: Sequence[Node], named: _Names) -> None:
+        for node in nodes:
+            if node.op == "Input":
+                proto.input.append(_value_info(node))
+            elif node.op not in ("Constant", "Capture", "Output"):
+                proto.node.append(self._node(node, named))
+        for node in nodes:
+            if node.op == "Output":
+                public, value = _text(node, "name"), named(node.inputs[0])
+                if public != value:
+                    proto.node.add(op_type="Identity", name=node.name, input=[value], output=[public])
+                proto.output.append(_value_info(node))
+
+    def _node(self, node: Node, named: _Names) -> onnx.NodeProto:
+        import onnx
+
+        outputs = node.attrs.get("_outputs", 1)
+        assert isinstance(outputs, int)
+
+        domain, _, op = node.op.rpartition("::")
+        proto = onnx.NodeProto(name=node.name, op_type=op, domain=domain)
+        captured = [named(value) for value in captures_of(node)]
+        proto.input.extend(named(value) for value in node.inputs[: len(node.inputs) - len(captured)])
+        proto.output.extend(named(f"{node.name}:{index}") for index in range(outputs))
+        for key in sorted(key for key in node.attrs if not key.startswith("_")):
+            value = node.attrs[key]
+            if isinstance(value, Graph):
+                attribute = proto.attribute.add(name=key, type=onnx.AttributeProto.GRAPH)
+                attribute.g.name = f"{node.name}/{key}"
+                self._body(attribute.g, value, captured, named)
+            else:
+                proto.attribute.append(_attribute(key, value, node.name))
+        return proto
 
 
 def _attribute(key: str, value: Attr, where: str) -> onnx.AttributeProto:
@@ -168,11 +227,6 @@ def _attribute(key: str, value: Attr, where: str) -> onnx.AttributeProto:
     elif isinstance(value, Tensor):
         proto.type = AttributeProto.TENSOR
         proto.t.CopyFrom(tensor_proto(value))
-    elif isinstance(value, Graph):
-        proto.type = AttributeProto.GRAPH
-        # Values of the graphs around it have no node here, so the order is the one in which it was built.
-        weights = _fill(proto.g, list(value))
-        proto.g.initializer.extend(tensor_proto(tensor, name) for name, tensor in weights.items())
     elif isinstance(value, AttrList) and value.kind in _LISTS:
         kind, field = _LISTS[value.kind]
         proto.type = getattr(AttributeProto, kind)

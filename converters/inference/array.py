@@ -22,16 +22,33 @@ def const(node: OpNode) -> Result:
     return Fact(tensor.shape, None, tensor) if isinstance(tensor, Tensor) else None
 
 
-@RULES.op("Identity", "StopGradient", "PreventGradient", "Snapshot", attrs={"message"})
+@RULES.op(
+    "Identity", "StopGradient", "PreventGradient", "Snapshot", "GuaranteeConst", "Copy", "CopyHost",
+    attrs={"message", "tensor_name", "debug_ops_spec"},
+)  # fmt: skip
 def identity(node: OpNode, x: Value) -> Result:
     """Everything stays."""
-    return Fact(x.dims, x.entries, x.tensor)
+    return Fact.of(x)
+
+
+@RULES.op("Print", attrs={"message", "first_n", "summarize"})
+def print_(node: OpNode, x: Value, *told: Value) -> Result:
+    """Everything stays."""
+    return Fact.of(x)
+
+
+@RULES.op("IteratorGetNext", attrs={"output_shapes", "output_types"})
+def iterator_get_next(node: OpNode, iterator: Value) -> Result:
+    """What the data set promises."""
+    return [
+        shape.dims and tuple(dim if dim >= 0 else None for dim in shape.dims) for shape in node.shapes("output_shapes")
+    ]
 
 
 @RULES.op("IdentityN")
 def identity_n(node: OpNode, *inputs: Value) -> Result:
     """Everything stays, of each."""
-    return [Fact(x.dims, x.entries, x.tensor) for x in inputs]
+    return [Fact.of(x) for x in inputs]
 
 
 @RULES.op("PlaceholderWithDefault", attrs={"shape"})
@@ -171,7 +188,9 @@ def where(node: OpNode, x: Value) -> Result:
 def unique(node: OpNode, x: Value, *axis: Value) -> Result:
     """Values (as many as there are), the index of each element among them, counts."""
     if axis and (axis[0].size != 0 or x.rank != 1):
-        return [unknown(x.rank) if x.rank is not None else None, (None,), *([(None,)] * node.op.count("Counts"))]
+        number = axis[0].integer()
+        count = None if number is None else dim_at(x, number)
+        return [unknown(x.rank) if x.rank is not None else None, (count,), *([(None,)] * node.op.count("Counts"))]
     return [(None,), x.dims, *([(None,)] * node.op.count("Counts"))]
 
 
@@ -213,3 +232,31 @@ def unravel_index(node: OpNode, indices: Value, dims: Value) -> Result:
     """[rank, n]: a row for each dimension of the shape."""
     rank = dim_at(dims, 0)
     return None if indices.dims is None else (rank, *indices.dims)
+
+
+@RULES.op("Switch")
+def switch(node: OpNode, x: Value, condition: Value) -> Result:
+    """The value on one of two ways."""
+    return [x.dims, x.dims]
+
+
+@RULES.op("Merge")
+def merge(node: OpNode, *inputs: Value) -> Result:
+    """The value that comes, of which is known what is known of all, and its number."""
+    first, *others = (x.dims for x in inputs)
+    if first is None or any(dims is None or len(dims) != len(first) for dims in others):
+        return [None, ()]
+    same = zip(first, *(dims for dims in others if dims is not None), strict=True)
+    return [tuple(sizes[0] if len(set(sizes)) == 1 else None for sizes in same), ()]
+
+
+@RULES.op("Enter", "Exit", "NextIteration", attrs={"frame_name", "is_constant", "parallel_iterations"})
+def passed_on(node: OpNode, x: Value) -> Result:
+    """The value, into a loop, out of it, or on to its next round."""
+    return x.dims
+
+
+@RULES.op("LoopCond")
+def loop_cond(node: OpNode, condition: Value) -> Result:
+    """A scalar."""
+    return ()

@@ -30,10 +30,7 @@ RULES.add("LeakyReluGrad", same, {"alpha"})
 RULES.add("CheckNumerics", same, {"message"})
 RULES.add("CheckNumericsV2", same, {"message"})
 RULES.add("ClipByValue", same)
-RULES.add("StringLower", same, {"encoding"})
-RULES.add("StringUpper", same, {"encoding"})
 RULES.add("Bucketize", same, {"boundaries"})
-RULES.add("StringToNumber", same)
 
 
 def _broadcast(node: OpNode, *inputs: Value) -> Result:

@@ -6,6 +6,8 @@ the element types are known, unless the graph carries TensorFlow's own `_output_
 
 A dimension that stays unknown becomes a symbol named after its value (`ids_dim0`), since it is one number whenever the
 graph runs; so `tf.shape(ids)[0]` is known to be that dimension wherever it goes.
+
+The bodies of conditionals and loops are inferred with what is known of their arguments (`control_flow`, `regions`).
 """
 
 from __future__ import annotations
@@ -19,17 +21,39 @@ from tensorferry.formats.errors import GraphError, UnsupportedError
 from tensorferry.formats.tensor import ArrayTensor
 from tensorferry.formats.tensor_proto import base_dtype
 
-from ..ir import AttrList, Graph, Node, Shape, value_name
+from ..functions import Body, body_of
+from ..ir import AttrList, FuncRef, Function, Graph, Node, Shape, value_name
 from ..kernels import run
 from ..op_registry import input_dtypes, op_defs, output_dtypes
 from ..ops import OpNode, OpTable
-from . import array, blocks, elementwise, image, linear, nn, reduce, selection, shaping
+from . import (
+    array,
+    blocks,
+    elementwise,
+    image,
+    linear,
+    lookup,
+    nn,
+    recurrent,
+    reduce,
+    selection,
+    shaping,
+    sparse,
+    tensor_list,
+    text,
+)  # fmt: skip
+from .control_flow import CONTROL_FLOW
 from .dims import Dim, Dims, product, symbol
 from .facts import Fact, Result
+from .regions import Region, Regions, needed_order
 from .values import MAX_ENTRIES, Value
 
 MAX_FOLDED = 1 << 16
 """Elements of the largest constant that is computed here."""
+
+MAX_DEPTH = 40
+MAX_BODIES = 20_000
+"""Bodies within bodies, and bodies in all, that are inferred."""
 
 Rule: TypeAlias = Callable[..., Result]
 InputShapes: TypeAlias = Mapping[str, "Sequence[Dim] | None"]
@@ -39,7 +63,10 @@ InputShapes: TypeAlias = Mapping[str, "Sequence[Dim] | None"]
 @cache
 def rules() -> OpTable[Rule]:
     """The inference rules of all families."""
-    families = (array, blocks, elementwise, image, linear, nn, reduce, selection, shaping)
+    families = (
+        array, blocks, elementwise, image, linear, lookup, nn, recurrent, reduce, selection, shaping, sparse,
+        tensor_list, text,
+    )  # fmt: skip
     return OpTable.merged("inference rule", [family.RULES for family in families])
 
 
@@ -50,18 +77,40 @@ def infer(graph: Graph, input_shapes: InputShapes | None = None) -> dict[str, Va
     symbols (one symbol is one size, wherever it stands) and None, or None for an unknown rank. GraphError where the
     graph contradicts itself.
     """
-    return Inference(input_shapes).run(graph.topological(), legacy=_is_legacy(graph))
+    return analyse(graph, input_shapes).values
+
+
+def analyse(graph: Graph, input_shapes: InputShapes | None = None) -> Inference:
+    """The same, with what is known of the bodies of the graph's conditionals and loops."""
+    inference = Inference(input_shapes, graph.functions)
+    inference.run(graph.topological(), legacy=_is_legacy(graph))
+    return inference
 
 
 class Inference:
-    """One run over a graph. `values` holds what has been found so far."""
+    """One run over a graph, or over a body within: `values` and `regions` (by node) hold what has been found so far."""
 
-    def __init__(self, input_shapes: InputShapes | None = None) -> None:
+    def __init__(
+        self,
+        input_shapes: InputShapes | None = None,
+        functions: Mapping[str, Function] | None = None,
+        outer: Inference | None = None,
+    ) -> None:
         self.given: dict[str, Dims] = {
             value_name(name): None if dims is None else tuple(dims) for name, dims in (input_shapes or {}).items()
         }
         self.values: dict[str, Value] = {}
+        self.regions: dict[str, Regions] = {}
+        self.born: set[str] = set()
+        """The symbols that were made here."""
+        self._functions = functions or {}
+        self._depth: int = 0 if outer is None else outer._depth + 1
         self._symbols = {dim for dims in self.given.values() for dim in dims or () if isinstance(dim, str)}
+        self._bodies: dict[str, tuple[Body, list[Node]]] = {}
+        self._entered = [0]
+        if outer is not None:
+            self._functions, self._symbols = outer._functions, outer._symbols
+            self._bodies, self._entered = outer._bodies, outer._entered
 
     def run(self, nodes: Iterable[Node], *, legacy: bool = False) -> dict[str, Value]:
         for node in nodes:
@@ -75,12 +124,59 @@ class Inference:
                 self.values[name] = value.with_(dims=self._named(node.name, index, dims))
         return self.values
 
+    def enter(self, node: OpNode, called: FuncRef, arguments: Sequence[Value]) -> Region:
+        """The body of a function as `node` runs it on `arguments`."""
+        if self._depth >= MAX_DEPTH or self._entered[0] >= MAX_BODIES:
+            raise UnsupportedError(
+                node.name, f"expected at most {MAX_DEPTH} bodies within each other and {MAX_BODIES} in all, got more"
+            )
+        self._entered[0] += 1
+        body, order = self._body(called)
+        if len(body.arguments) != len(arguments):
+            raise GraphError(
+                node.name, f"expected {len(body.arguments)} arguments of {called.name}, got {len(arguments)}"
+            )
+        inner = Inference(outer=self)
+        for (name, dtype), value in zip(body.arguments.items(), arguments, strict=True):
+            if base_dtype(dtype) != base_dtype(value.dtype):
+                raise GraphError(node.name, f"expected {dtype} for {called.name}'s {name}, got {value.dtype}")
+            inner.values[f"{name}:0"] = value.with_(dims=inner._named(f"{node.name}.{name}", 0, value.dims))
+        inner.run(order)
+        results = tuple(map(value_name, body.results.values()))
+        for result in results:
+            if result not in inner.values:
+                raise GraphError(node.name, f"expected a value of {called.name}, got none called {result}")
+        return Region(
+            called.name,
+            tuple(f"{name}:0" for name in body.arguments),
+            results,
+            tuple(order),
+            inner.values,
+            inner.regions,
+            frozenset(inner.born),
+        )
+
+    def _body(self, called: FuncRef) -> tuple[Body, list[Node]]:
+        if called.attrs or called.name not in self._bodies:
+            body = body_of(self._functions, called)
+            found = body, needed_order(body.graph, list(body.results.values()))
+            if called.attrs:
+                return found
+            self._bodies[called.name] = found
+        return self._bodies[called.name]
+
     def _outputs(self, node: Node, legacy: bool) -> list[Value]:
         if node.op not in op_defs():
             return []
         dtypes = output_dtypes(node)
         if node.op in ("Placeholder", "PlaceholderV2"):
             return [Value(dtypes[0], self._placeholder(node, legacy))]
+        flow = CONTROL_FLOW.get(node.op)
+        if flow is not None:
+            found, self.regions[node.name] = flow(self, OpNode(node), self._inputs(node))
+            if [base_dtype(value.dtype) for value in found] != [base_dtype(dtype) for dtype in dtypes]:
+                raise GraphError(node.name, f"expected results of {node.op} of the types that it says, got others")
+            return found
         facts = self._facts(node, self._inputs(node), dtypes)
         if facts is None:
             hints = [] if self.given else _hints(node)
@@ -134,6 +230,7 @@ class Inference:
             count += 1
             fresh = f"{name}_{count}"
         self._symbols.add(fresh)
+        self.born.add(fresh)
         return fresh
 
 
@@ -147,6 +244,8 @@ def misfit(node: Node, error: Exception) -> GraphError:
 def _value(dtype: DType, fact: Dims | Fact) -> Value:
     if not isinstance(fact, Fact):
         return Value(dtype, fact)
+    if fact.items is not None:
+        return Value(dtype, fact.dims, items=fact.items)
     entries = fact.entries
     if entries is not None:
         low, high = (

@@ -16,16 +16,22 @@ from tensorferry.formats.tensor import Tensor
 
 from ..ops import OpNode
 from .dims import Dim, Dims
-from .values import Value
+from .values import Items, Value
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A shape, with the contents: the entries of a vector or scalar of integers, or a constant."""
+    """A shape, with the contents: the entries of a vector or scalar of integers, a constant, or a list's elements."""
 
     dims: Dims
     entries: tuple[Dim, ...] | None = None
     tensor: Tensor | None = None
+    items: Items | None = None
+
+    @classmethod
+    def of(cls, value: Value) -> Fact:
+        """All that is known of a value."""
+        return cls(value.dims, value.entries, value.tensor, value.items)
 
 
 Result: TypeAlias = "Dims | Fact | list[Dims | Fact]"

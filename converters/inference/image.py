@@ -56,3 +56,43 @@ def non_max_suppression_v5(node: OpNode, boxes: Value, scores: Value, count: Val
     """Indices and scores, padded if asked for, and how many of them count."""
     chosen = (count.integer() if node.flag("pad_to_max_output_size") else None,)
     return [chosen, chosen, ()]
+
+
+@RULES.op("CombinedNonMaxSuppression", attrs={"pad_per_class", "clip_boxes"})
+def combined_non_max_suppression(
+    node: OpNode, boxes: Value, scores: Value, each: Value, total: Value, *limits: Value
+) -> Result:
+    """Boxes, scores, classes and how many count, of each picture."""
+    pictures, classes, most, count = dim_at(boxes, 0), dim_at(scores, 2), each.integer(), total.integer()
+    if node.flag("pad_per_class") and count is not None:
+        count = min(count, most * classes) if isinstance(classes, int) and most is not None else None
+    return [(pictures, count, 4), (pictures, count), (pictures, count), (pictures,)]
+
+
+@RULES.op(
+    "SampleDistortedBoundingBox", "SampleDistortedBoundingBoxV2",
+    attrs={
+        "seed", "seed2", "min_object_covered", "aspect_ratio_range", "area_range", "max_attempts",
+        "use_image_if_no_bounding_boxes",
+    },
+)  # fmt: skip
+def sample_distorted_bounding_box(node: OpNode, size: Value, boxes: Value, *covered: Value) -> Result:
+    """Begin and size of a crop, and its box."""
+    return [(3,), (3,), (1, 1, 4)]
+
+
+@RULES.op(
+    "DecodeJpeg", "DecodePng", "DecodeBmp", "DecodeWebP", "DecodeAndCropJpeg",
+    attrs={"channels", "ratio", "fancy_upscaling", "try_recover_truncated", "acceptable_fraction", "dct_method"},
+)  # fmt: skip
+def decode_picture(node: OpNode, contents: Value, *window: Value) -> Result:
+    """Height, width and as many channels as are asked for, where a number is."""
+    return (None, None, node.integer("channels") or None)
+
+
+@RULES.op("DecodeImage", attrs={"channels", "expand_animations"})
+def decode_image(node: OpNode, contents: Value) -> Result:
+    """The same; of an animation there may be a dimension more."""
+    if not node.has("expand_animations") or node.flag("expand_animations"):
+        return None
+    return (None, None, node.integer("channels") or None)

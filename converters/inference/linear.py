@@ -79,12 +79,19 @@ def matrix_diag_part(node: OpNode, x: Value) -> Result:
     return (*x.dims[:-2], rows if rows == columns else None)
 
 
+def _is_one_diagonal(k: Value) -> bool:
+    """Whether a band that is computed has a single diagonal: two bounds may well be equal."""
+    return k.rank == 0 or k.dims == (1,)
+
+
 @RULES.op("MatrixDiagV2", "MatrixDiagV3", attrs={"align"})
 def matrix_diag_v3(node: OpNode, diagonal: Value, k: Value, rows: Value, columns: Value, padding: Value) -> Result:
     """[..., (diagonals,) length] -> [..., rows, columns]."""
     span = k.integers()
-    if diagonal.dims is None or span is None:
+    if diagonal.dims is None:
         return None
+    if span is None:
+        return (*diagonal.dims[:-1], None, None) if _is_one_diagonal(k) else None
     low, high = span[0], span[-1]
     ahead = diagonal.dims[:-1] if low == high else diagonal.dims[:-2]
     height, width, length = rows.integer(), columns.integer(), diagonal.dims[-1]
@@ -104,8 +111,10 @@ def matrix_diag_v3(node: OpNode, diagonal: Value, k: Value, rows: Value, columns
 def matrix_diag_part_v3(node: OpNode, x: Value, k: Value, padding: Value) -> Result:
     """[..., m, n] -> [..., (diagonals,) longest]."""
     span = k.integers()
-    if x.dims is None or span is None or len(x.dims) < 2:
+    if x.dims is None or len(x.dims) < 2:
         return None
+    if span is None:
+        return (*x.dims[:-2], None) if _is_one_diagonal(k) else None
     low, high = span[0], span[-1]
     rows, columns = x.dims[-2:]
     longest: Dim = None
@@ -162,3 +171,27 @@ def cross(node: OpNode, a: Value, b: Value) -> Result:
 def l2_loss(node: OpNode, x: Value) -> Result:
     """A scalar."""
     return ()
+
+
+@RULES.op("MatrixSolve", "BatchMatrixSolve", attrs={"adjoint"})
+def matrix_solve(node: OpNode, matrix: Value, right: Value) -> Result:
+    """The right side's shape."""
+    return right.dims
+
+
+@RULES.op("MatrixTriangularSolve", "BatchMatrixTriangularSolve", attrs={"lower", "adjoint"})
+def matrix_triangular_solve(node: OpNode, matrix: Value, right: Value) -> Result:
+    """The right side's, but batches broadcast."""
+    if matrix.dims is None or right.dims is None:
+        return None
+    ahead = broadcast_dims((matrix.dims[:-2], right.dims[:-2]))
+    return None if ahead is None else (*ahead, *right.dims[-2:])
+
+
+RULES.add("BatchCholesky", same)
+
+
+@RULES.op("SparseMatMul", attrs={"transpose_a", "transpose_b", "a_is_sparse", "b_is_sparse"})
+def sparse_mat_mul(node: OpNode, a: Value, b: Value) -> Result:
+    """MatMul of matrices with many zeros."""
+    return mat_mul(node, a, b)

@@ -67,6 +67,9 @@ def conv_backprop_input(node: OpNode, sizes: Value, weights: Value, gradient: Va
     layout = node.text("data_format")
     dims = list(dims_of_entries(sizes) or unknown(len(layout)))
     channel = layout.index("C")
+    if len(dims) == len(layout) - 2:
+        # Height and width alone.
+        dims = [None, None, *dims] if channel == 1 else [None, *dims, None]
     if len(dims) == len(layout):
         dims[0] = merge(dims[0], dim_at(gradient, 0))
         dims[channel] = merge(dims[channel], dim_at(weights, -2))
@@ -187,3 +190,13 @@ for _op, _attrs in {
     "QuantizeAndDequantizeV4": {"signed_input", "num_bits", "range_given", "round_mode", "narrow_range", "axis"},
 }.items():
     RULES.add(_op, same, _attrs)
+
+
+@RULES.op("BiasAddGrad", attrs={"data_format"})
+def bias_add_grad(node: OpNode, gradient: Value) -> Result:
+    """One number for each channel."""
+    return (dim_at(gradient, 1 if node.text("data_format").startswith("NC") else -1),)
+
+
+RULES.add("DataFormatVecPermute", same, {"src_format", "dst_format"})
+RULES.add("DataFormatDimMap", same, {"src_format", "dst_format"})

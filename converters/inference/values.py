@@ -3,6 +3,8 @@
 Contents are known in one of three degrees: not at all; as a constant, a lazy `Tensor`, however big; or as the
 entries of a small tensor of integers in row-major order, of which each may be a number, a symbol or unknown. They
 carry shape arithmetic: of `tf.shape(x)` for an x [batch, 7] they are ("batch", 7).
+
+Of a list of tensors, type and shape of its elements are known, and how many there are.
 """
 
 from __future__ import annotations
@@ -27,6 +29,16 @@ MAX_ELEMENTS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
+class Items:
+    """What is in a list of tensors: `length` elements of `dims`. A `blank` one holds nothing so far but places."""
+
+    dtype: DType
+    dims: Dims = None
+    length: Dim = None
+    blank: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Value:
     """One value: `dims` None is an unknown rank. `name` is what the graph under construction calls it, if it does."""
 
@@ -35,6 +47,7 @@ class Value:
     tensor: Tensor | None = None
     entries: tuple[Dim, ...] | None = None
     name: str = ""
+    items: Items | None = None
 
     @classmethod
     def of_tensor(cls, tensor: Tensor, name: str = "") -> Value:

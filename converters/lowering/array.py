@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorferry.formats.dtype import COMPLEX, INT64, STRING_TYPE
+from tensorferry.formats.dtype import COMPLEX, INT64, STRING_TYPE, UINT8
 from tensorferry.formats.errors import UnsupportedError
 
 from ..inference.dims import Dims
@@ -24,7 +24,16 @@ def const(node: OpNode, g: Builder) -> Value:
     raise UnsupportedError("", "expected a constant with a value and a shape")
 
 
-@LOWERINGS.op("Identity", "StopGradient", "PreventGradient", "Snapshot", attrs={"message"})
+@LOWERINGS.op(
+    "Identity",
+    "StopGradient",
+    "PreventGradient",
+    "Snapshot",
+    "GuaranteeConst",
+    "Copy",
+    "CopyHost",
+    attrs={"message", "tensor_name", "debug_ops_spec"},
+)
 def identity(node: OpNode, g: Builder, x: Value) -> Value:
     """The value itself: no node."""
     return x
@@ -34,6 +43,12 @@ def identity(node: OpNode, g: Builder, x: Value) -> Value:
 def identity_n(node: OpNode, g: Builder, *inputs: Value) -> list[Value]:
     """The values themselves."""
     return list(inputs)
+
+
+@LOWERINGS.op("Print", attrs={"message", "first_n", "summarize"})
+def print_(node: OpNode, g: Builder, x: Value, *told: Value) -> Value:
+    """The first value; what would be printed goes unsaid."""
+    return x
 
 
 @LOWERINGS.op("EnsureShape", attrs={"shape"})
@@ -174,6 +189,32 @@ def conjugate(g: Builder, pair: Value) -> Value:
 def broadcast_to(node: OpNode, g: Builder, x: Value, target: Value) -> Value:
     """x repeated to a shape."""
     return g.op("Expand", x, g.int64(target), dims=g.results[0].dims)
+
+
+@LOWERINGS.op("BroadcastArgs")
+def broadcast_args(node: OpNode, g: Builder, x: Value, y: Value) -> Value:
+    """The shape that two shapes broadcast to: the longer with the larger of each two sizes, 0 where there is one."""
+    whole = g.op("Add", *(g.op("Expand", g.scalar(0, like=UINT8), g.int64(shape), dims=None) for shape in (x, y)))
+    return g.cast(g.op("Shape", whole, dims=g.results[0].dims), g.results[0].dtype)
+
+
+@LOWERINGS.op("DataFormatVecPermute", attrs={"src_format", "dst_format"})
+def data_format_vec_permute(node: OpNode, g: Builder, x: Value) -> Value:
+    """x [n] or [n, 2] by letters of one layout in the order of another; of two sizes, those of height and width."""
+    source, target = node.text("src_format"), node.text("dst_format")
+    if isinstance(x.dims and x.dims[0], int) and x.dims and x.dims[0] == len(source) - 2:
+        source, target = (text.replace("N", "").replace("C", "") for text in (source, target))
+    elif x.dims is None or x.dims[0] != len(source):
+        raise UnsupportedError("", f"expected a size for each letter of {source}")
+    return g.gather(x, g.ints([source.index(letter) for letter in target]), 0)
+
+
+@LOWERINGS.op("DataFormatDimMap", attrs={"src_format", "dst_format"})
+def data_format_dim_map(node: OpNode, g: Builder, x: Value) -> Value:
+    """Axes of one layout as those of another; negative ones count from the end."""
+    source, target = node.text("src_format"), node.text("dst_format")
+    table = g.cast(g.ints([target.index(letter) for letter in source]), x.dtype)
+    return g.gather(table, x, 0)
 
 
 @LOWERINGS.op("Tile")

@@ -1,16 +1,14 @@
-"""Convolutions and pooling."""
+"""Convolutions, and how windows slide."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tensorferry.formats.dtype import INT64
 from tensorferry.formats.errors import UnsupportedError
 
 from ..inference.dims import Dim, Dims, multiply
 from ..inference.values import Value
-from ..ir import AttrList
 from ..ops import OpNode, OpTable
 from .builder import Builder, Part
 from .layout import channels_first, channels_last, spatial
@@ -125,17 +123,26 @@ def _convolved(
 
 
 def _same_padded(g: Builder, x: Value, weights: Value, window: Window) -> Value:
-    """x with the zeros around that SAME asks for: max((ceil(n / stride) - 1) * stride + reach - n, 0), fewer before."""
+    """x with the zeros around that SAME asks for."""
     before: list[Part] = [0] * g.rank(x)
     after: list[Part] = [0] * g.rank(x)
     for at, (axis, stride, dilation) in enumerate(zip(window.axes, window.strides, window.dilations, strict=True)):
-        size = g.size(x, axis)
-        reach = g.plus(g.times(g.minus(g.size(weights, 2 + at), 1), dilation), 1)
-        covered = g.plus(g.times(g.minus(g.ceil_div(size, stride), 1), stride), reach)
-        total = g.op("Max", g.vector([g.minus(covered, size)]), g.ints([0]))
-        before[axis] = g.floor_div(total, 2)
-        after[axis] = g.minus(total, before[axis])
+        width = g.size(weights, 2 + at)
+        before[axis], after[axis] = same_pads(g, g.size(x, axis), width, stride, dilation)
     return g.pad(x, before, after)
+
+
+def same_pads(g: Builder, size: Part, width: Part, stride: int, dilation: int) -> tuple[Part, Part]:
+    """What SAME adds before and behind: max((ceil(n / stride) - 1) * stride + reach - n, 0) together, fewer before."""
+    if not isinstance(size, Value) and not isinstance(width, Value):
+        known = same_padding(size, width, stride, dilation)
+        if known is not None:
+            return known // 2, known - known // 2
+    reach = g.plus(g.times(g.minus(width, 1), dilation), 1)
+    covered = g.plus(g.times(g.minus(g.ceil_div(size, stride), 1), stride), reach)
+    total = g.op("Max", g.vector([g.minus(covered, size)]), g.ints([0]))
+    before = g.floor_div(total, 2)
+    return before, g.minus(total, before)
 
 
 def first_dims(dims: Dims, layout: str) -> Dims:
@@ -239,67 +246,3 @@ def _start(g: Builder, window: Window, at: int, width: int, size: Part, source: 
     full = g.plus(g.times(source, stride), reach - stride)
     excess = g.vector([g.minus(full, size)])
     return g.op("Div", g.op("Max", excess, g.ints([0])), g.ints([2]))
-
-
-_POOL = {"ksize", "strides", "padding", "explicit_paddings", "data_format"}
-
-
-@LOWERINGS.op("MaxPool", "AvgPool", "MaxPool3D", "AvgPool3D", attrs=_POOL)
-def pool(node: OpNode, g: Builder, x: Value) -> Value:
-    """The largest or the mean element of each window; padding doesn't count."""
-    return _pooled(node, g, x, "MaxPool" if node.op.startswith("Max") else "AveragePool", node.integers("ksize"))
-
-
-@LOWERINGS.op("MaxPoolV2", attrs={"padding", "data_format"})
-def max_pool_v2(node: OpNode, g: Builder, x: Value, ksize: Value, strides: Value) -> Value:
-    """MaxPool with its window as inputs."""
-    sizes, steps = (AttrList("int", g.numbers(value, "window")) for value in (ksize, strides))
-    plain = OpNode(node.node.with_(op="MaxPool", attrs={**node.node.attrs, "ksize": sizes, "strides": steps}))
-    return _pooled(plain, g, x, "MaxPool", plain.integers("ksize"))
-
-
-def _pooled(node: OpNode, g: Builder, x: Value, op: str, ksize: Sequence[int]) -> Value:
-    layout = node.text("data_format")
-    window = Window(node, layout)
-    window.require(layout, ksize, "a window")
-    kernel = [ksize[axis] for axis in window.axes]
-    sizes = [x.dims[axis] if x.dims is not None else None for axis in window.axes]
-    y = g.op(
-        op, channels_first(g, x, layout), dims=first_dims(g.results[0].dims, layout),
-        kernel_shape=kernel, strides=window.strides, **window.pads(sizes, kernel),
-    )  # fmt: skip
-    return channels_last(g, y, layout)
-
-
-@LOWERINGS.op("MaxPoolWithArgmax", attrs={"ksize", "strides", "padding", "include_batch_in_index"})
-def max_pool_with_argmax(node: OpNode, g: Builder, x: Value) -> tuple[Value, Value]:
-    """The maxima, and where they are: (row * width + column) * channels + channel, and the batch on top if asked for.
-
-    ONNX counts in its own layout: ((batch * channels + channel) * height + row) * width + column.
-    """
-    window = Window(node, "NHWC")
-    x = g.ranked(x, 4)
-    window.require("NHWC", node.integers("ksize"), "a window")
-    kernel = [node.integers("ksize")[axis] for axis in window.axes]
-    sizes = [x.dims[axis] if x.dims is not None else None for axis in window.axes]
-    dims = first_dims(g.results[0].dims, "NHWC")
-    y, index = g.ops(
-        "MaxPool", channels_first(g, x, "NHWC"), outputs=2, dtypes=[x.dtype, INT64], dims=[dims, dims],
-        kernel_shape=kernel, strides=window.strides, **window.pads(sizes, kernel),
-    )  # fmt: skip
-    batch, height, width, channels = g.sizes_of(x)
-    area = g.times(height, width)
-    place = g.op("Mod", channels_last(g, index, "NHWC"), g.vector([area]))
-    flat = g.op("Add", g.op("Mul", place, g.vector([channels])), _counted(g, channels))
-    if node.flag("include_batch_in_index"):
-        each = g.op("Mul", _counted(g, batch), g.vector([g.times(area, channels)]))
-        flat = g.op("Add", flat, g.reshape(each, [-1, 1, 1, 1], (None, 1, 1, 1)))
-    return channels_last(g, y, "NHWC"), g.cast(flat, node.dtype("Targmax"))
-
-
-def _counted(g: Builder, count: Part) -> Value:
-    """0, 1, ..., count - 1."""
-    if isinstance(count, int):
-        return g.ints(range(count))
-    end = g.reshape(g.vector([count]), [])
-    return g.op("Range", g.scalar(0, like=INT64), end, g.scalar(1, like=INT64), dims=(None,))

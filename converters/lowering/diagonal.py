@@ -2,7 +2,8 @@
 
 A band is the diagonals k[0] to k[1], where diagonal d has the elements (i, j) with j - i = d. As a tensor it has a row
 for each diagonal, the uppermost first, as long as the longest; `align` says on which side the shorter ones begin.
-Where the sizes are known, the places of the elements are a constant table, and one Gather does it all.
+Where the sizes are known, the places of the elements are a constant table, and one Gather does it all; else they are
+computed (`bands`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tensorferry.formats.errors import UnsupportedError
 
 from ..inference.values import Value
 from ..ops import OpNode, OpTable
+from .bands import band_of, matrices_of, with_band
 from .builder import Builder, Part
 from .linear import counted
 
@@ -63,9 +65,9 @@ class Band:
         return (diagonal >= 0 and upper == "LEFT") or (diagonal <= 0 and lower == "LEFT")
 
 
-def _span(g: Builder, k: Value) -> tuple[int, int]:
-    numbers = g.numbers(k, "diagonals")
-    return numbers[0], numbers[-1]
+def _span(k: Value) -> tuple[int, int] | None:
+    numbers = k.integers()
+    return (numbers[0], numbers[-1]) if numbers else None
 
 
 def _align(node: OpNode) -> str:
@@ -97,11 +99,12 @@ def _flat(g: Builder, x: Value, count: int) -> Value:
 @LOWERINGS.op("MatrixDiagPartV2", "MatrixDiagPartV3", attrs={"align"})
 def matrix_diag_part(node: OpNode, g: Builder, x: Value, k: Value, padding: Value) -> Value:
     """The band of x [..., m, n]."""
-    low, high = _span(g, k)
+    span = _span(k)
     rank = g.rank(x)
     rows, columns = (x.dims or ())[rank - 2 :]
-    if not isinstance(rows, int) or not isinstance(columns, int):
-        raise UnsupportedError("", "expected matrices of known size")
+    if span is None or not isinstance(rows, int) or not isinstance(columns, int):
+        return band_of(g, x, k, padding, _align(node))
+    low, high = span
     table = Band(rows, columns, low, high, _align(node)).places()
     found = _picked(g, _flat(g, x, 2), table if low != high else table[0], padding)
     return found.with_(dims=g.results[0].dims)
@@ -112,27 +115,16 @@ def matrix_diag(
     node: OpNode, g: Builder, diagonal: Value, k: Value, rows: Value, columns: Value, padding: Value
 ) -> Value:
     """Matrices with a band, and padding around it."""
-    low, high = _span(g, k)
+    span = _span(k)
     dims = g.results[0].dims
     height, width = (dims[-2], dims[-1]) if dims is not None else (None, None)
-    if not isinstance(height, int) or not isinstance(width, int):
-        if low != high:
-            raise UnsupportedError("", "expected matrices of known size")
-        return _diagonal_of_any_size(g, diagonal, low, rows, columns, padding)
+    if span is None or not isinstance(height, int) or not isinstance(width, int):
+        return matrices_of(g, diagonal, k, rows, columns, padding, _align(node))
+    low, high = span
     band = Band(height, width, low, high, _align(node))
     flat = _picked(g, _flat(g, diagonal, 1 if low == high else 2), band.sources(), padding)
     ahead = [g.size(flat, axis) for axis in range(g.rank(flat) - 1)]
     return g.reshape(flat, [*ahead, height, width])
-
-
-def _diagonal_of_any_size(g: Builder, diagonal: Value, k: int, rows: Value, columns: Value, padding: Value) -> Value:
-    length = g.size(diagonal, g.rank(diagonal) - 1)
-    height, width = rows.integer(), columns.integer()
-    square = height == width == -1
-    down: Part = g.plus(length, abs(k) if square else max(-k, 0)) if height == -1 else g.part(rows)
-    across: Part = g.plus(length, abs(k) if square else max(k, 0)) if width == -1 else g.part(columns)
-    spread, chosen = _spread(g, diagonal, k, length, down, across)
-    return g.select(chosen, spread, g.cast(padding, diagonal.dtype)).with_(dims=g.results[0].dims)
 
 
 def _spread(g: Builder, diagonal: Value, k: int, length: Part, rows: Part, columns: Part) -> tuple[Value, Value]:
@@ -152,13 +144,14 @@ def matrix_set_diag(node: OpNode, g: Builder, x: Value, diagonal: Value) -> Valu
 @LOWERINGS.op("MatrixSetDiagV2", "MatrixSetDiagV3", attrs={"align"})
 def matrix_set_diag_v3(node: OpNode, g: Builder, x: Value, diagonal: Value, k: Value) -> Value:
     """x with another band."""
-    low, high = _span(g, k)
+    span = _span(k)
     rank = g.rank(x)
     rows, columns = (x.dims or ())[rank - 2 :]
-    if low == high:
-        return _set(g, x, diagonal, low)
-    if not isinstance(rows, int) or not isinstance(columns, int):
-        raise UnsupportedError("", "expected matrices of known size")
+    if span is not None and span[0] == span[1]:
+        return _set(g, x, diagonal, span[0])
+    if span is None or not isinstance(rows, int) or not isinstance(columns, int):
+        return with_band(g, x, diagonal, k, _align(node))
+    low, high = span
     sources = Band(rows, columns, low, high, _align(node)).sources()
     table = np.where(sources < 0, np.arange(rows * columns), sources + rows * columns)
     both = g.concat([_flat(g, x, 2), _flat(g, diagonal, 2)], rank - 2)

@@ -7,13 +7,20 @@ once for the whole graph.
 
 The nodes of one lowering are kept apart until it is done, so that the one that makes the result can have the name of
 the TensorFlow node, and the others names below it (`conv/Transpose`).
+
+A body (of a Loop or If) has a builder of its own, `inner`. What it takes from the graph around it becomes a node
+
+    Capture    index        the value of that number among those that the body's node takes besides its inputs
+
+so that a body is a graph of its own, and the node that runs it (`emit_with`) lists all that it uses.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from tensorferry.formats.dtype import INT32, INT64, STRING_TYPE, DType
 from tensorferry.formats.errors import GraphError, UnsupportedError
@@ -24,6 +31,8 @@ from ..inference.values import Value
 from ..ir import Attr, AttrList, Graph, Node
 from ..views import Reshaped, Transposed, cast
 from .op_types import cast_types, onnx_spelling, plan
+
+_Emitter = TypeVar("_Emitter", bound="Emitter")
 
 SHARED_BYTES = 1 << 12
 """Constants up to this size are compared by content, larger ones by identity."""
@@ -58,6 +67,8 @@ class Emitter(ABC):
         self.opset = opset
         self.nodes: dict[str, Node] = {}
         self.dims: dict[str, Dims] = {}
+        self.without: Collection[str] = ()
+        """The rewrites that are not wanted, by name."""
         self.results: tuple[Value, ...] = ()
         """What inference knows of the outputs of the node that is being lowered."""
         self._scope = ""
@@ -68,8 +79,31 @@ class Emitter(ABC):
         self._shared: dict[Any, Value] = {}
         self._titles: dict[int, str] = {}
         self._kept: list[Tensor] = []
+        self._aside: list[dict[str, Node]] = []
+        self._outer: Emitter | None = None
+        self._captures: dict[str, str] = {}
 
     # Names and scopes
+
+    def inner(self: _Emitter, title: str = "body") -> _Emitter:
+        """A builder for a body of the node that is being lowered."""
+        made = type(self)(self.opset, self._reserved)
+        made._outer, made.dims = self, self.dims
+        made._taken, made._counts = self._taken, self._counts
+        made._titles, made._kept = self._titles, self._kept
+        made._scope, made.without = self.under(title), self.without
+        return made
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Sets the node that is being lowered aside, while others are lowered that belong to it."""
+        kept = self._scope, self._open, self.results
+        self._aside.append(self._open)
+        try:
+            yield
+        finally:
+            self._aside.pop()
+            self._scope, self._open, self.results = kept
 
     def begin(self, name: str, results: Sequence[Value] = ()) -> None:
         """Starts the lowering of the node `name`."""
@@ -107,7 +141,8 @@ class Emitter(ABC):
         self._taken.add(name)
         return name
 
-    def _under(self, title: str) -> str:
+    def under(self, title: str) -> str:
+        """A name below that of the node that is being lowered."""
         return f"{self._scope}/{title}" if self._scope else title
 
     # Nodes
@@ -127,13 +162,49 @@ class Emitter(ABC):
         """
         if len(outputs) > 1:
             attrs = {**attrs, "_outputs": len(outputs)}
-        title = name or self.unique(self._under(op.rpartition("::")[2]))
+        title = name or self.unique(self.under(op.rpartition("::")[2]))
         place = self.nodes if name else self._open
-        place[title] = Node(title, op, tuple(inputs), attrs)
+        place[title] = Node(title, op, tuple(map(self._local, inputs)), attrs)
         values = tuple(Value(dtype, dims, name=f"{title}:{i}") for i, (dtype, dims) in enumerate(outputs))
         for value in values:
             self.dims[value.name] = value.dims
         return values
+
+    def emit_with(
+        self,
+        bodies: Mapping[str, Emitter],
+        op: str,
+        inputs: Sequence[str],
+        outputs: Sequence[tuple[DType, Dims]],
+    ) -> tuple[Value, ...]:
+        """Adds a node that runs bodies, by attribute, with what they capture."""
+        captured = list(dict.fromkeys(value for body in bodies.values() for value in body._captures))
+        attrs: dict[str, Attr] = {name: body._closed(captured) for name, body in bodies.items()}
+        if captured:
+            attrs["_captures"] = len(captured)
+        return self.emit(op, [*inputs, *captured], attrs, outputs)
+
+    def _closed(self, captured: Sequence[str]) -> Graph:
+        """The graph of a body, its captures numbered."""
+        for value, name in self._captures.items():
+            title = name.rpartition(":")[0]
+            self.nodes[title] = self.nodes[title].with_(attrs={"index": captured.index(value)})
+        return self.graph({})
+
+    def _local(self, value: str) -> str:
+        """What a value of the graphs around this one is called in here."""
+        if self._outer is None or not value or self._is_own(value):
+            return value
+        if value not in self._captures:
+            title = self.unique(self.under("capture"))
+            self.nodes[title] = Node(title, "Capture", (), {"index": len(self._captures)})
+            self._captures[value] = f"{title}:0"
+            self.dims[f"{title}:0"] = self.dims.get(value)
+        return self._captures[value]
+
+    def _is_own(self, value: str) -> bool:
+        title = value.rpartition(":")[0]
+        return any(title in nodes for nodes in (self.nodes, self._open, *self._aside))
 
     def ops(
         self,
@@ -219,7 +290,7 @@ class Emitter(ABC):
         key = self._identity(tensor)
         if key not in self._shared:
             title = self._titles.get(id(tensor), "")
-            name = title if title and title not in self._taken else self.unique(title or self._under("constant"))
+            name = title if title and title not in self._taken else self.unique(title or self.under("constant"))
             self._taken.add(name)
             (self._shared[key],) = self.emit(
                 "Constant", [], {"value": tensor}, [(tensor.dtype, tensor.shape)], name=name

@@ -1,4 +1,4 @@
-"""Pictures: resizing, patches, colours."""
+"""Pictures: patches, colours."""
 
 from __future__ import annotations
 
@@ -7,74 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from tensorferry.formats.dtype import FLOAT32, INT64
+from tensorferry.formats.dtype import INT64
 from tensorferry.formats.errors import UnsupportedError
 
 from ..inference.values import Value
 from ..ops import OpNode, OpTable
 from .builder import Builder, Part
-from .conv import same_padding
-from .layout import channels_first, channels_last
+from .conv import same_pads
 from .linear import counted
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")
-
-LARGEST = 4096
-"""The largest window that patches are extracted with."""
-
-_RESIZE = {"align_corners", "half_pixel_centers"}
-
-
-def _coordinates(node: OpNode) -> str:
-    """ONNX's name for where the centres of the new pixels lie."""
-    if node.flag("align_corners"):
-        return "align_corners"
-    return "half_pixel" if node.flag("half_pixel_centers") else "asymmetric"
-
-
-def _resized(g: Builder, x: Value, size: Value, **attrs: Any) -> Value:
-    """x [N, H, W, C] to a new height and width."""
-    x = g.ranked(x, 4)
-    batch, height, width, channels = g.sizes_of(x)
-    first = channels_first(g, x, "NHWC")
-    dims = g.results[0].dims
-    dims = None if dims is None else (dims[0], dims[3], dims[1], dims[2])
-    goal = g.parts(size)
-    if attrs["mode"] == "cubic":
-        # onnxruntime moves transposes through a Resize, and then has no kernel for the cubic one: a reshape stops it.
-        planes = g.reshape(first, [-1, 1, height, width], (None, 1, *(first.dims or (None,) * 4)[2:]))
-        resized = g.op("Resize", planes, None, None, g.vector([g.times(batch, channels), 1, *goal]), **attrs)
-        y = g.reshape(resized.with_(dims=None), [batch, channels, *goal], dims)
-    else:
-        # Not by the attribute `axes` of opset 18, which onnxruntime loses there.
-        y = g.op("Resize", first, None, None, g.vector([batch, channels, *goal]), dims=dims, **attrs)
-    return channels_last(g, y, "NHWC")
-
-
-@LOWERINGS.op("ResizeBilinear", attrs=_RESIZE)
-def resize_bilinear(node: OpNode, g: Builder, x: Value, size: Value) -> Value:
-    """Linear between the four pixels around; always in float32."""
-    mode = _coordinates(node)
-    return _resized(g, g.cast(x, FLOAT32), size, mode="linear", coordinate_transformation_mode=mode)
-
-
-@LOWERINGS.op("ResizeNearestNeighbor", attrs=_RESIZE)
-def resize_nearest_neighbor(node: OpNode, g: Builder, x: Value, size: Value) -> Value:
-    """The pixel whose place is next, or just before without any alignment."""
-    mode = _coordinates(node)
-    rounding = "floor" if mode == "asymmetric" else "round_prefer_ceil"
-    return _resized(g, x, size, mode="nearest", coordinate_transformation_mode=mode, nearest_mode=rounding)
-
-
-@LOWERINGS.op("ResizeBicubic", attrs=_RESIZE)
-def resize_bicubic(node: OpNode, g: Builder, x: Value, size: Value) -> Value:
-    """Cubic between sixteen pixels. TensorFlow takes its weights from a table of 1024 steps, ONNX computes them."""
-    mode = _coordinates(node)
-    keys = mode == "half_pixel"
-    return _resized(
-        g, g.cast(x, FLOAT32), size, mode="cubic", coordinate_transformation_mode=mode,
-        cubic_coeff_a=-0.5 if keys else -0.75, exclude_outside=keys,
-    )  # fmt: skip
 
 
 @LOWERINGS.op("ExtractImagePatches", attrs={"ksizes", "strides", "rates", "padding"})
@@ -96,10 +38,7 @@ def extract_image_patches(node: OpNode, g: Builder, x: Value) -> Value:
         if padding == "VALID":
             counts.append(g.floor_div(g.plus(size, strides[at] - reach), strides[at]))
             continue
-        total = same_padding(size if isinstance(size, int) else None, ksizes[at], strides[at], rates[at])
-        if total is None:
-            raise UnsupportedError("", "expected a picture of known size for padding SAME")
-        before[axis], after[axis] = total // 2, total - total // 2
+        before[axis], after[axis] = same_pads(g, size, ksizes[at], strides[at], rates[at])
         counts.append(g.ceil_div(size, strides[at]))
     if any(part != 0 for part in (*before, *after)):
         x = g.pad(x, before, after)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from tensorferry.formats.dtype import INT64
-from tensorferry.formats.errors import UnsupportedError
 
 from ..inference.values import Value
 from ..ops import OpNode, OpTable
@@ -98,8 +97,6 @@ def matrix_diag(node: OpNode, g: Builder, x: Value) -> Value:
 def matrix_diag_part(node: OpNode, g: Builder, x: Value) -> Value:
     """The diagonal of [..., m, n]."""
     rank = g.rank(x)
-    if rank != 2 and not isinstance(g.results[0].dims and g.results[0].dims[-1], int):
-        raise UnsupportedError("", "expected matrices of known size")
     rows, columns = g.size(x, rank - 2), g.size(x, rank - 1)
     if isinstance(rows, int) and isinstance(columns, int):
         count: Part = min(rows, columns)
@@ -109,6 +106,14 @@ def matrix_diag_part(node: OpNode, g: Builder, x: Value) -> Value:
     ahead = [g.size(x, axis) for axis in range(rank - 2)]
     flat = g.reshape(x, [*ahead, g.times(rows, columns)])
     return g.gather(flat, places, rank - 2).with_(dims=g.results[0].dims)
+
+
+@LOWERINGS.op("Cross")
+def cross(node: OpNode, g: Builder, a: Value, b: Value) -> Value:
+    """The vector product of [..., 3]."""
+    turned = [[g.gather(x, g.ints(order), -1) for order in ([1, 2, 0], [2, 0, 1])] for x in (a, b)]
+    (a_next, a_last), (b_next, b_last) = turned
+    return g.op("Sub", g.op("Mul", a_next, b_last), g.op("Mul", a_last, b_next)).with_(dims=a.dims)
 
 
 @LOWERINGS.op("MatrixDeterminant", "BatchMatrixDeterminant")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tensorferry.formats.dtype import BOOL, DTYPES, DType
+from tensorferry.formats.dtype import BOOL, DTYPES, STRING_TYPE, DType
 from tensorferry.formats.errors import UnsupportedError
 
 from ..inference.elementwise import never_broadcast
 from ..inference.values import Value
 from ..ops import OpNode, OpTable
 from .builder import Builder
+from .text import numbered
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")
 
@@ -21,6 +22,13 @@ def equal(node: OpNode, g: Builder, x: Value, y: Value) -> Value:
     """x == y. Shapes that can't broadcast are an error, or mean that all is unequal."""
     if _never_broadcast(node, x, y):
         return g.scalar(False, like=BOOL)
+    return _equal(g, x, y)
+
+
+def _equal(g: Builder, x: Value, y: Value) -> Value:
+    """Before opset 19 ONNX compares no strings, but it can number them."""
+    if x.dtype == STRING_TYPE and g.opset < 19:
+        _, (x, y) = numbered(g, x, y)
     return g.op("Equal", x, y)
 
 
@@ -31,7 +39,7 @@ def not_equal(node: OpNode, g: Builder, x: Value, y: Value) -> Value:
         return g.scalar(True, like=BOOL)
     if x.dtype == BOOL:
         return g.op("Xor", x, y)
-    return g.op("Not", g.op("Equal", x, y))
+    return g.op("Not", _equal(g, x, y))
 
 
 def _never_broadcast(node: OpNode, x: Value, y: Value) -> bool:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tensorferry.formats.dtype import BFLOAT16, FLOAT16, STRING_TYPE
+from tensorferry.formats.dtype import BFLOAT16, FLOAT16, INT32, INT64
 from tensorferry.formats.errors import UnsupportedError
 
 from ..inference.values import Value
@@ -28,8 +28,8 @@ UNARY = {
 BINARY = {
     "Add": "Add", "AddV2": "Add", "BitwiseAnd": "BitwiseAnd", "BitwiseOr": "BitwiseOr", "BitwiseXor": "BitwiseXor",
     "Greater": "Greater", "GreaterEqual": "GreaterOrEqual", "Less": "Less", "LessEqual": "LessOrEqual",
-    "LogicalAnd": "And", "LogicalOr": "Or", "Maximum": "Max", "Minimum": "Min", "Mul": "Mul", "Pow": "Pow",
-    "RealDiv": "Div", "Sub": "Sub", "TruncateDiv": "Div", "Div": "Div",
+    "LogicalAnd": "And", "LogicalOr": "Or", "Maximum": "Max", "Minimum": "Min", "Mul": "Mul", "RealDiv": "Div",
+    "Sub": "Sub", "Div": "Div",
 }  # fmt: skip
 """The same for ops of two inputs that broadcast. (ONNX divides integers towards zero.)"""
 
@@ -114,6 +114,23 @@ def _log1p(g: Builder, x: Value) -> Value:
 def is_finite(node: OpNode, g: Builder, x: Value) -> Value:
     """|x| < infinity, which is false for NaN."""
     return g.op("Less", g.op("Abs", x), g.scalar(math.inf, like=x))
+
+
+@LOWERINGS.op("Pow")
+def pow_(node: OpNode, g: Builder, x: Value, y: Value) -> Value:
+    """x to the power y; ONNX casts base and exponent apart, and onnxruntime has no narrow integers for either."""
+    if x.dtype.is_integer and x.dtype not in (INT32, INT64):
+        return g.cast(g.op("Pow", g.cast(x, INT64), g.cast(y, INT64)), x.dtype)
+    return g.op("Pow", x, y)
+
+
+@LOWERINGS.op("TruncateDiv")
+def truncate_div(node: OpNode, g: Builder, x: Value, y: Value) -> Value:
+    """x / y rounded towards zero, as ONNX divides integers."""
+    quotient = g.op("Div", x, y)
+    if x.dtype.is_integer:
+        return quotient
+    return g.op("Mul", g.op("Sign", quotient), g.op("Floor", g.op("Abs", quotient)))
 
 
 @LOWERINGS.op("FloorDiv")
@@ -246,10 +263,3 @@ def bias_add(node: OpNode, g: Builder, x: Value, bias: Value) -> Value:
 def bias_add_v1(node: OpNode, g: Builder, x: Value, bias: Value) -> Value:
     """x [..., C], bias [C]."""
     return g.op("Add", x, bias)
-
-
-@LOWERINGS.op("StringToNumber", attrs={"out_type"})
-def string_to_number(node: OpNode, g: Builder, x: Value) -> Value:
-    """Decimal text to a number."""
-    assert x.dtype == STRING_TYPE
-    return g.cast(x, node.dtype("out_type"))

@@ -10,8 +10,10 @@ from tensorferry.formats.errors import UnsupportedError
 
 from ..inference.values import Value
 from ..ops import OpNode, OpTable
+from .array import filled
 from .builder import Builder
 from .layout import channels_first, channels_last
+from .linear import counted
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")
 
@@ -43,9 +45,8 @@ def sparse_softmax_cross_entropy(node: OpNode, g: Builder, logits: Value, labels
     chosen = g.op("GatherElements", g.op("LogSoftmax", logits, axis=-1), places, axis=-1)
     loss = g.op("Neg", g.squeeze(chosen, [-1]))
     probabilities = g.op("Softmax", logits, axis=-1)
-    depth = g.vector([g.size(logits, 1)]) if logits.dims is not None else g.slice(g.shape(logits), [1], [2], [0])
-    values = g.concat([g.unsqueeze(g.scalar(number, like=logits), [0]) for number in (0, 1)], 0)
-    one_hot = g.op("OneHot", g.cast(labels, INT64), depth, values, axis=-1, dims=logits.dims)
+    classes = counted(g, g.size(g.ranked(logits, 2), 1))
+    one_hot = g.cast(g.op("Equal", places, g.unsqueeze(classes, [0])), logits.dtype)
     return loss, g.op("Sub", probabilities, one_hot)
 
 
@@ -71,6 +72,19 @@ def fused_batch_norm(
     same = g.cast(x, scale.dtype) if g.opset < 15 else x
     y = g.op("BatchNormalization", same, scale, offset, mean, variance, epsilon=node.real("epsilon"))
     return [channels_last(g, g.cast(y, x.dtype), layout), *outputs]
+
+
+@LOWERINGS.op("BatchNormWithGlobalNormalization", attrs={"variance_epsilon", "scale_after_normalization"})
+def batch_norm_with_global_normalization(
+    node: OpNode, g: Builder, x: Value, mean: Value, variance: Value, beta: Value, gamma: Value
+) -> Value:
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta, x [N, H, W, C]; gamma may be left out."""
+    scale = gamma if node.flag("scale_after_normalization") else filled(g, 1, gamma, g.shape(gamma), gamma.dims)
+    y = g.op(
+        "BatchNormalization", channels_first(g, x, "NHWC"), scale, beta, mean, variance,
+        epsilon=node.real("variance_epsilon"),
+    )  # fmt: skip
+    return channels_last(g, y, "NHWC")
 
 
 def _statistics(g: Builder, x: Value, like: Value) -> tuple[Value, Value, Value]:

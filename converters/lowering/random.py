@@ -5,6 +5,7 @@ The stateless ops promise their numbers, which ONNX can't make: they have no low
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from ..inference.values import Value
 from ..ops import OpNode, OpTable
 from .array import filled
 from .builder import Builder
+from .special import inverse_error_function
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")
 
@@ -29,7 +31,7 @@ def _seed(node: OpNode) -> dict[str, Any]:
     return {"seed": float(seed % (1 << 23))} if seed else {}
 
 
-def _drawn(node: OpNode, g: Builder, op: str, dtype: DType, shape: Value, dims: Dims) -> Value:
+def random_numbers(node: OpNode, g: Builder, op: str, dtype: DType, shape: Value, dims: Dims) -> Value:
     """Random numbers in a shape: an attribute where it is known, else that of some other value."""
     sizes = known(dims)
     made = dtype if dtype in (FLOAT32, FLOAT64) else FLOAT32
@@ -45,19 +47,29 @@ def _drawn(node: OpNode, g: Builder, op: str, dtype: DType, shape: Value, dims: 
 @LOWERINGS.op("RandomUniform", attrs=_SEEDS)
 def random_uniform(node: OpNode, g: Builder, shape: Value) -> Value:
     """From 0 up to 1."""
-    return _drawn(node, g, "RandomUniform", node.dtype("dtype"), shape, g.results[0].dims)
+    return random_numbers(node, g, "RandomUniform", node.dtype("dtype"), shape, g.results[0].dims)
 
 
 @LOWERINGS.op("RandomStandardNormal", attrs=_SEEDS)
 def random_standard_normal(node: OpNode, g: Builder, shape: Value) -> Value:
     """Of mean 0 and deviation 1."""
-    return _drawn(node, g, "RandomNormal", node.dtype("dtype"), shape, g.results[0].dims)
+    return random_numbers(node, g, "RandomNormal", node.dtype("dtype"), shape, g.results[0].dims)
+
+
+@LOWERINGS.op("TruncatedNormal", attrs=_SEEDS)
+def truncated_normal(node: OpNode, g: Builder, shape: Value) -> Value:
+    """The same within two deviations: what the inverse of its distribution makes of uniform numbers."""
+    drawn = random_numbers(node, g, "RandomUniform", FLOAT32, shape, g.results[0].dims)
+    edge = math.erf(math.sqrt(2))
+    spread = g.op("Sub", g.op("Mul", drawn, g.scalar(2 * edge, like=drawn)), g.scalar(edge, like=drawn))
+    bent = g.op("Mul", inverse_error_function(g, spread), g.scalar(math.sqrt(2), like=drawn))
+    return g.cast(bent, node.dtype("dtype"))
 
 
 @LOWERINGS.op("RandomUniformInt", attrs=_SEEDS)
 def random_uniform_int(node: OpNode, g: Builder, shape: Value, low: Value, high: Value) -> Value:
     """Integers from low up to, not including, high."""
-    drawn = _drawn(node, g, "RandomUniform", FLOAT64, shape, g.results[0].dims)
+    drawn = random_numbers(node, g, "RandomUniform", FLOAT64, shape, g.results[0].dims)
     start, end = g.cast(low, FLOAT64), g.cast(high, FLOAT64)
     spread = g.op("Floor", g.op("Add", g.op("Mul", drawn, g.op("Sub", end, start)), start))
     return g.cast(spread, low.dtype)
@@ -67,7 +79,7 @@ def random_uniform_int(node: OpNode, g: Builder, shape: Value, low: Value, high:
 def random_shuffle(node: OpNode, g: Builder, x: Value) -> Value:
     """The rows in a random order: that of as many random numbers."""
     count = g.vector([g.size(x, 0)])
-    drawn = _drawn(node, g, "RandomUniform", FLOAT32, count, (None,) if x.dims is None else x.dims[:1])
+    drawn = random_numbers(node, g, "RandomUniform", FLOAT32, count, (None,) if x.dims is None else x.dims[:1])
     _, order = g.ops("TopK", drawn, count, outputs=2, dims=[drawn.dims, drawn.dims], axis=0)
     return g.gather(x, order, 0).with_(dims=x.dims)
 

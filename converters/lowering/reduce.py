@@ -39,9 +39,15 @@ def _standard(op: str) -> Callable[..., Value]:
 
 for _op, _standard_op in {
     "Sum": "ReduceSum", "Mean": "ReduceMean", "Max": "ReduceMax", "Min": "ReduceMin", "Prod": "ReduceProd",
-    "EuclideanNorm": "ReduceL2",
 }.items():  # fmt: skip
     LOWERINGS.add(_op, _standard(_standard_op), {"keep_dims"})
+
+
+@LOWERINGS.op("EuclideanNorm", attrs={"keep_dims"})
+def euclidean_norm(node: OpNode, g: Builder, x: Value, axes: Value) -> Value:
+    """The square root of the sum of squares; over no dimensions that is the size of each element."""
+    norm = _reduced(node, g, "ReduceL2", x, axes)
+    return norm if axes.integers() or x.rank == 0 else g.op("Abs", norm)
 
 
 @LOWERINGS.op("All", attrs={"keep_dims"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tensorferry.formats.dtype import INT64
+from tensorferry.formats.dtype import BFLOAT16, FLOAT16, FLOAT32, INT64
 from tensorferry.formats.errors import UnsupportedError
 
 from ..inference.values import Value
@@ -36,47 +36,52 @@ def scatter_nd(node: OpNode, g: Builder, indices: Value, updates: Value, shape: 
     """Updates added up at their positions in a tensor of zeros."""
     _check_policy(node)
     zeros = filled(g, 0, updates, g.int64(shape), g.results[0].dims)
-    return _scattered(g, zeros, indices, updates, "add")
+    return scattered(g, zeros, indices, updates, "add")
 
 
 @LOWERINGS.op("TensorScatterUpdate", attrs={"bad_indices_policy"})
 def tensor_scatter_update(node: OpNode, g: Builder, x: Value, indices: Value, updates: Value) -> Value:
     """x with updates at their positions."""
     _check_policy(node)
-    return _scattered(g, x, indices, updates, None)
+    return scattered(g, x, indices, updates, None)
 
 
 @LOWERINGS.op("TensorScatterAdd", attrs={"bad_indices_policy"})
 def tensor_scatter_add(node: OpNode, g: Builder, x: Value, indices: Value, updates: Value) -> Value:
     """x with updates added."""
     _check_policy(node)
-    return _scattered(g, x, indices, updates, "add")
+    return scattered(g, x, indices, updates, "add")
 
 
 @LOWERINGS.op("TensorScatterSub", attrs={"bad_indices_policy"})
 def tensor_scatter_sub(node: OpNode, g: Builder, x: Value, indices: Value, updates: Value) -> Value:
     """x with updates taken off."""
     _check_policy(node)
-    return _scattered(g, x, indices, g.op("Neg", updates), "add")
+    return scattered(g, x, indices, g.op("Neg", updates), "add")
 
 
 @LOWERINGS.op("TensorScatterMax", attrs={"bad_indices_policy"})
 def tensor_scatter_max(node: OpNode, g: Builder, x: Value, indices: Value, updates: Value) -> Value:
     """The larger of x and the updates."""
     _check_policy(node)
-    return _scattered(g, x, indices, updates, "max")
+    return scattered(g, x, indices, updates, "max")
 
 
 @LOWERINGS.op("TensorScatterMin", attrs={"bad_indices_policy"})
 def tensor_scatter_min(node: OpNode, g: Builder, x: Value, indices: Value, updates: Value) -> Value:
     """The smaller of x and the updates."""
     _check_policy(node)
-    return _scattered(g, x, indices, updates, "min")
+    return scattered(g, x, indices, updates, "min")
 
 
-def _scattered(g: Builder, x: Value, indices: Value, updates: Value, reduction: str | None) -> Value:
-    if g.opset < (18 if reduction in ("max", "min") else 16) and reduction:
+def scattered(g: Builder, x: Value, indices: Value, updates: Value, reduction: str | None) -> Value:
+    """x with updates at positions; `reduction` (add, mul, max, min) says how they meet what is there and each other."""
+    if reduction and g.opset < (18 if reduction in ("max", "min") else 16):
         raise UnsupportedError("", f"opset {g.opset} can't scatter with {reduction}", hint="choose opset 18")
+    if reduction and x.dtype in (FLOAT16, BFLOAT16):
+        # onnxruntime only puts such numbers in place, it doesn't reckon with them.
+        wide = scattered(g, g.cast(x, FLOAT32), indices, g.cast(updates, FLOAT32), reduction)
+        return g.cast(wide, x.dtype)
     return g.op("ScatterND", x, g.cast(indices, INT64), updates, reduction=reduction)
 
 

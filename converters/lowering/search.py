@@ -91,15 +91,26 @@ def unravel_index(node: OpNode, g: Builder, indices: Value, dims: Value) -> Valu
 
 @LOWERINGS.op("Cumprod", attrs={"exclusive", "reverse"})
 def cumprod(node: OpNode, g: Builder, x: Value, axis: Value) -> Value:
-    """Running products: of each place those that it takes in, all others being 1."""
+    """Running products."""
+    return _running(node, g, "ReduceProd", x, axis, 1)
+
+
+@LOWERINGS.op("CumulativeLogsumexp", attrs={"exclusive", "reverse"})
+def cumulative_logsumexp(node: OpNode, g: Builder, x: Value, axis: Value) -> Value:
+    """Logarithms of running sums of exponentials."""
+    return _running(node, g, "ReduceLogSumExp", x, axis, -np.inf)
+
+
+def _running(node: OpNode, g: Builder, op: str, x: Value, axis: Value, neutral: float) -> Value:
+    """A reduction at each place of all that it takes in, which is n times n work for n places."""
     rank = g.rank(x)
     place = g.axis(axis, rank)
     order = [*(other for other in range(rank) if other != place), place]
     moved = g.transpose(x, order)
     places = counted(g, g.size(x, place))
     mine, others = g.unsqueeze(places, [1]), g.unsqueeze(places, [0])
-    op = "Less" if node.flag("exclusive") else "LessOrEqual"
-    taken = g.op(op, mine, others) if node.flag("reverse") else g.op(op, others, mine)
-    factors = g.select(taken, g.unsqueeze(moved, [-2]), g.scalar(1, like=x))
-    product = g.reduce("ReduceProd", factors, [-1], keep=False).with_(dims=moved.dims)
-    return g.transpose(product, [order.index(axis) for axis in range(rank)])
+    before = "Less" if node.flag("exclusive") else "LessOrEqual"
+    taken = g.op(before, mine, others) if node.flag("reverse") else g.op(before, others, mine)
+    parts = g.select(taken, g.unsqueeze(moved, [-2]), g.scalar(neutral, like=x))
+    whole = g.reduce(op, parts, [-1], keep=False).with_(dims=moved.dims)
+    return g.transpose(whole, [order.index(axis) for axis in range(rank)])

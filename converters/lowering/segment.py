@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from tensorferry.formats.dtype import INT64, DType
-from tensorferry.formats.errors import UnsupportedError
 
 from ..inference.values import Value
 from ..ops import OpNode, OpTable
 from .array import filled
 from .builder import TO_END, Builder, Part
 from .linear import counted
+from .scatter import scattered
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")
 
@@ -31,8 +31,6 @@ def _neutral(kind: str, dtype: DType) -> Any:
 
 def _collected(g: Builder, kind: str, data: Value, ids: Value, rows: Part, *, start: Any = None) -> Value:
     """data [k, ...] reduced into `rows` rows by ids [k]; rows of negative ids go into one more, which is cut off."""
-    if g.opset < (16 if kind in ("add", "mul") else 18):
-        raise UnsupportedError("", f"opset {g.opset} can't scatter with {kind}", hint="choose opset 18")
     shape = g.concat([g.vector([g.plus(rows, 1)]), g.slice(g.shape(data), [1], [TO_END], [0])], 0)
     if data.dims is not None:
         shape = g.vector([g.plus(rows, 1), *(g.size(data, axis) for axis in range(1, len(data.dims)))])
@@ -40,7 +38,7 @@ def _collected(g: Builder, kind: str, data: Value, ids: Value, rows: Part, *, st
         g, _neutral(kind, data.dtype) if start is None else start, data, shape, (None, *(data.dims or ())[1:])
     )
     places = g.select(g.op("Less", ids, g.scalar(0, like=INT64)), g.vector([rows]), ids)
-    made = g.op("ScatterND", base, g.unsqueeze(places, [1]), data, reduction=kind)
+    made = scattered(g, base, g.unsqueeze(places, [1]), data, kind)
     return g.slice(made, [0], [rows], [0])
 
 
@@ -172,12 +170,15 @@ def _binned(g: Builder, places: Value, bins: Part, weights: Value, *, binary: bo
     """What lies beyond the last bin goes into one more, like negative numbers."""
     result = g.results[0]
     given = weights.size
-    if given != 0 and not isinstance(given, int) and weights.dims is not None:
-        raise UnsupportedError("", "expected to know whether there are weights")
+    ones = filled(g, 1, result, g.shape(places), places.dims)
     if given == 0 or binary:
-        amounts = filled(g, 1, result, g.shape(places), places.dims)
-    else:
+        amounts = ones
+    elif isinstance(given, int):
         amounts = g.reshape(weights, [-1], (None,))
+    else:
+        # Without weights each number counts once; whether there are any shows in the run.
+        both = g.op("Concat", g.reshape(weights, [-1], (None,)), ones, axis=0, dims=(None,))
+        amounts = g.op("Slice", both, g.ints([0]), g.op("Shape", places, dims=(1,)), dims=(None,))
     inside = g.op("Less", places, g.vector([bins]))
     safe = g.select(inside, places, g.ints([-1]))
     counts = _collected(g, "add", amounts, safe, bins)

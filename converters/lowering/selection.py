@@ -220,8 +220,21 @@ def cumsum(node: OpNode, g: Builder, x: Value, axis: Value) -> Value:
 @LOWERINGS.op("Unique", "UniqueWithCounts", attrs={"out_idx"})
 def unique(node: OpNode, g: Builder, x: Value) -> list[Value]:
     """The elements in the order of their first appearance, the index of each among them, and their counts."""
-    vector = (None,)
-    values, _, inverse, counts = g.ops("Unique", x, outputs=4, dims=[vector, vector, x.dims, vector], sorted=0)
+    return _distinct(node, g, x, None)
+
+
+@LOWERINGS.op("UniqueV2", "UniqueWithCountsV2", attrs={"out_idx"})
+def unique_v2(node: OpNode, g: Builder, x: Value, axis: Value) -> list[Value]:
+    """The same of slices along a dimension; of a vector where none is given."""
+    numbers = g.numbers(axis, "dimension")
+    return _distinct(node, g, x, numbers[0] if numbers and x.rank != 1 else None)
+
+
+def _distinct(node: OpNode, g: Builder, x: Value, axis: int | None) -> list[Value]:
+    vector, first = (None,), None if axis is None else g.results[0].dims
+    values, _, inverse, counts = g.ops(
+        "Unique", x, outputs=4, dims=[first or vector, vector, g.results[1].dims, vector], sorted=0, axis=axis
+    )
     index = node.dtype("out_idx")
     found = [values, g.cast(inverse, index)]
-    return [*found, g.cast(counts, index)] if node.op == "UniqueWithCounts" else found
+    return [*found, g.cast(counts, index)] if "Counts" in node.op else found

@@ -7,7 +7,9 @@ whole graph, however often TensorFlow's graph computes that shape anew.
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Collection, Sequence
+from typing import TypeVar
 
 from tensorferry.formats.dtype import INT64, DType
 from tensorferry.formats.tensor import ArrayTensor, Tensor
@@ -17,13 +19,21 @@ from ..inference.values import Value
 from ..ir import Attr
 from .emitter import Emitter
 
+_Sizes = TypeVar("_Sizes", bound="SizeEmitter")
+
 
 class SizeEmitter(Emitter):
     """An emitter that knows where sizes come from."""
 
     def __init__(self, opset: int, reserved: Collection[str] = ()) -> None:
         super().__init__(opset, reserved)
-        self._providers: dict[str, tuple[str, int]] = {}
+        self._providers: ChainMap[str, tuple[str, int]] = ChainMap({})
+
+    def inner(self: _Sizes, title: str = "body") -> _Sizes:
+        """A builder for a body, which knows the sizes of the values around it."""
+        made = super().inner(title)
+        made._providers = self._providers.new_child()
+        return made
 
     def provide(self, value: Value) -> None:
         """Notes that the sizes of a value that is there are what the symbols in its shape stand for."""
@@ -53,6 +63,8 @@ class SizeEmitter(Emitter):
             return self._shared[key]
         if all(isinstance(entry, int) for entry in entries):
             value = self.constant(_integers(dtype, entries, dims))
+        elif isinstance(self._outer, SizeEmitter) and self._outer.can_make(entries):
+            value = self._outer.sizes(dtype, entries, dims)
         elif dtype != INT64:
             value = self._lasting("Cast", [self.sizes(INT64, entries, dims)], dtype, dims, to=dtype)
         elif len(dims) == 1:
@@ -146,7 +158,7 @@ class SizeEmitter(Emitter):
 
     def _lasting(self, op: str, inputs: Sequence[Value], dtype: DType, dims: Dims, **attrs: Attr) -> Value:
         """A node that outlives the scope."""
-        name = self.unique(self._under("shape"))
+        name = self.unique(self.under("shape"))
         return self.emit(op, [value.name for value in inputs], attrs, [(dtype, dims)], name=name)[0]
 
     def _lasting_named(self, source: str, op: str, inputs: Sequence[str], count: int, attrs: dict[str, Attr]) -> Value:

@@ -1,7 +1,7 @@
 """Complex numbers as pairs of real ones, and Fourier transforms.
 
 A complex value [...] is in ONNX a real one [..., 2]: `g.pair` takes it as such, `g.complex` says that one is such.
-Nothing else takes complex values, so a graph may use them inside; as an input or a result they are pairs.
+A graph may use them inside (`complex_values` says in which other ops); as an input or a result they are pairs.
 """
 
 from __future__ import annotations
@@ -17,26 +17,29 @@ from ..inference.values import Value
 from ..ops import OpNode, OpTable
 from .array import conjugate
 from .builder import Builder, Part
+from .complex_values import joined, part
+from .math import atan2
 
 LOWERINGS: OpTable[Callable[..., Any]] = OpTable("lowering")
-
-
-def _part(g: Builder, x: Value, index: int) -> Value:
-    """The real (0) or imaginary (1) parts of a complex value."""
-    pair = g.pair(x)
-    return g.squeeze(g.slice(pair, [index], [index + 1], [-1]), [-1]).with_(dims=x.dims)
 
 
 @LOWERINGS.op("Real")
 def real(node: OpNode, g: Builder, x: Value) -> Value:
     """The real part."""
-    return _part(g, x, 0)
+    return part(g, x, 0)
 
 
 @LOWERINGS.op("Imag")
 def imag(node: OpNode, g: Builder, x: Value) -> Value:
     """The imaginary part."""
-    return _part(g, x, 1)
+    return part(g, x, 1)
+
+
+@LOWERINGS.op("Angle")
+def angle(node: OpNode, g: Builder, x: Value) -> Value:
+    """The angle of the pair."""
+    found: Value = atan2(node, g, part(g, x, 1), part(g, x, 0))
+    return found
 
 
 @LOWERINGS.op("ComplexAbs")
@@ -52,8 +55,7 @@ def complex_(node: OpNode, g: Builder, re: Value, im: Value) -> Value:
         shape = g.op("Shape", g.op("Add", re, im), dims=(None,))
         re, im = g.expand(re, shape), g.expand(im, shape)
     dims = g.results[0].dims
-    pair = g.op("Concat", g.unsqueeze(re, [-1]), g.unsqueeze(im, [-1]), axis=-1, dims=dims and (*dims, 2))
-    return g.complex(pair, node.dtype("Tout"))
+    return joined(g, re.with_(dims=dims), im, node.dtype("Tout"))
 
 
 @LOWERINGS.op("Conj")

@@ -1,7 +1,8 @@
-"""Batch normalisation with constant statistics goes into the weights of the convolution before it.
+"""What scales the channels after a convolution goes into its weights: batch normalisation, above all.
 
+    Conv(x, w, b) * f                   = Conv(x, w * f, b * f)             f [.., M, 1, ...] constant
     BN(y) = (y - mean) * f + offset        with f = scale / sqrt(variance + epsilon)
-    BN(Conv(x, w, b)) = Conv(x, w * f, (b - mean) * f + offset)
+    BN(Conv(x, w, b))                   = Conv(x, w * f, (b - mean) * f + offset)
 
 The new weights are computed in float64, when they are written.
 """
@@ -13,53 +14,66 @@ from typing import Any
 from tensorferry.formats.dtype import FLOAT64
 from tensorferry.formats.tensor import Tensor
 
-from ..ir import Graph
-from ..views import View
-from .editing import Editor
+from ..ir import Node
+from ..views import View, reshaped
+from .conv_bias import per_channel
+from .editing import Editor, Fusion, Unfit, either_way
 
 
-def fold_batch_norm(graph: Graph) -> Graph:
-    """The graph with as few batch normalisations as can be."""
-    editor = Editor(graph)
-    for norm in editor.of("BatchNormalization"):
-        conv = editor.lone_maker(norm.inputs[0], "Conv")
-        if conv is None or norm.attrs.get("training_mode"):
-            continue
-        tensors = [editor.constant(value) for value in (*norm.inputs[1:5], *conv.inputs[1:])]
-        if not all(tensor is not None and tensor.dtype.is_floating for tensor in tensors):
-            continue
-        scale, offset, mean, variance, weights, *bias = (tensor for tensor in tensors if tensor is not None)
-        if any(tensor.shape != (weights.shape[0],) for tensor in (scale, offset, mean, variance)):
-            continue
-        epsilon = norm.attrs.get("epsilon", 1e-5)
-        assert isinstance(epsilon, float)
-        folded = editor.add_constant(f"{conv.name}/folded", _weights(weights, scale, variance, epsilon))
-        shift = _bias(weights, scale, offset, mean, variance, bias, epsilon)
-        fused = conv.with_(
-            name=norm.name, inputs=(conv.inputs[0], folded, editor.add_constant(f"{norm.name}/bias", shift))
-        )
-        editor.replace(norm, fused, conv)
-    return editor.graph()
+def fold_batch_norm(editor: Editor, node: Node) -> None:
+    """Anchored at the BatchNormalization, or at the Mul."""
+    if node.op == "Mul":
+        either_way(node, lambda made, factor: _fold_factor(editor, node, made, factor))
+        return
+    conv = editor.made_alone(node.inputs[0], "Conv")
+    if node.attrs.get("training_mode"):
+        raise Unfit("expected moments that are given, got those of the batch")
+    scale, offset, mean, variance = (editor.weights(value) for value in node.inputs[1:5])
+    weights, *bias = (editor.weights(value) for value in conv.inputs[1:])
+    if any(tensor.shape != (weights.shape[0],) for tensor in (scale, offset, mean, variance)):
+        raise Unfit(f"expected moments for {weights.shape[0]} channels")
+    epsilon = node.attrs.get("epsilon", 1e-5)
+    assert isinstance(epsilon, float)
+
+    def factor(s: Any, v: Any) -> Any:
+        return _double(s) / (_double(v) + epsilon) ** 0.5
+
+    def shift(s: Any, o: Any, m: Any, v: Any, *b: Any) -> Any:
+        return (((b[0] if b else 0) - _double(m)) * factor(s, v) + o).astype(weights.dtype.numpy())
+
+    folded = _scaled(weights, factor, scale, variance)
+    moved = View(weights.dtype, scale.shape, shift, scale, offset, mean, variance, *bias)
+    _replace(editor, node, conv, folded, moved)
 
 
-def _factor(scale: Any, variance: Any, epsilon: float) -> Any:
-    double = FLOAT64.numpy()
-    return scale.astype(double) / (variance.astype(double) + epsilon) ** 0.5
+def _fold_factor(editor: Editor, node: Node, made: str, factor: str) -> None:
+    conv = editor.made_alone(made, "Conv")
+    weights, *bias = (editor.weights(value) for value in conv.inputs[1:])
+    flat = reshaped(per_channel(editor, conv, factor), (weights.shape[0],))
+    folded = _scaled(weights, _double, flat)
+    moved = [_scaled(old, _double, flat) for old in bias]
+    _replace(editor, node, conv, folded, *moved)
 
 
-def _weights(weights: Tensor, scale: Tensor, variance: Tensor, epsilon: float) -> Tensor:
-    def make(w: Any, s: Any, v: Any) -> Any:
-        factor = _factor(s, v, epsilon).reshape(-1, *[1] * (w.ndim - 1))
-        return (w * factor).astype(weights.dtype.numpy())
+def _replace(editor: Editor, node: Node, conv: Node, *operands: Tensor) -> None:
+    names = [
+        editor.add_constant(f"{conv.name}/{part}", tensor)
+        for part, tensor in zip(("folded", "bias"), operands, strict=False)
+    ]
+    editor.replace(node, conv.with_(name=node.name, inputs=(conv.inputs[0], *names)), conv)
 
-    return View(weights.dtype, weights.shape, make, weights, scale, variance)
+
+def _scaled(weights: Tensor, factor: Any, *sources: Tensor) -> Tensor:
+    """Weights [M, ...] times `factor(*sources)` [M]."""
+
+    def make(w: Any, *arrays: Any) -> Any:
+        return (w * factor(*arrays).reshape(-1, *[1] * (w.ndim - 1))).astype(weights.dtype.numpy())
+
+    return View(weights.dtype, weights.shape, make, weights, *sources)
 
 
-def _bias(
-    weights: Tensor, scale: Tensor, offset: Tensor, mean: Tensor, variance: Tensor, bias: list[Tensor], epsilon: float
-) -> Tensor:
-    def make(s: Any, o: Any, m: Any, v: Any, *b: Any) -> Any:
-        centred = (b[0] if b else 0) - m.astype(FLOAT64.numpy())
-        return (centred * _factor(s, v, epsilon) + o).astype(weights.dtype.numpy())
+def _double(array: Any) -> Any:
+    return array.astype(FLOAT64.numpy())
 
-    return View(weights.dtype, scale.shape, make, scale, offset, mean, variance, *bias)
+
+BATCH_NORM = Fusion("batch_norm", ("BatchNormalization", "Mul"), fold_batch_norm)

@@ -1,29 +1,27 @@
 """A matrix product with constant weights and the bias after it are one Gemm.
 
-Add(MatMul(a [m, k], w [k, n]), b [n])  =  Gemm(a, w, b)
+MatMul(a [m, k], w [k, n]) + b [n]  = Gemm(a, w, b)
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from ..inference.dims import Dims
-from ..ir import Graph, Node
-from .editing import Editor
+from ..ir import Node
+from .editing import Editor, Fusion, Unfit, either_way
 
 
-def fuse_gemm(graph: Graph, dims: Mapping[str, Dims]) -> Graph:
-    """The graph with Gemm wherever both operands are known to be matrices. `dims` has the shapes of values."""
-    editor = Editor(graph)
-    for add in editor.of("Add"):
-        for left, right in (add.inputs, add.inputs[::-1]):
-            product, bias = editor.lone_maker(left, "MatMul"), editor.constant(right)
-            if product is None or bias is None:
-                continue
-            weights, shape = editor.constant(product.inputs[1]), dims.get(product.inputs[0])
-            if weights is None or shape is None or len(shape) != 2 or weights.rank != 2:
-                continue
-            if weights.dtype.is_floating and bias.shape in ((weights.shape[1],), (1, weights.shape[1])):
-                editor.replace(add, Node(add.name, "Gemm", (*product.inputs, right)), product)
-                break
-    return editor.graph()
+def fuse_gemm(editor: Editor, add: Node) -> None:
+    """Anchored at the Add; both operands of the product have to be known to be matrices."""
+    either_way(add, lambda made, bias: _fuse(editor, add, made, bias))
+
+
+def _fuse(editor: Editor, add: Node, made: str, bias: str) -> None:
+    product = editor.made_alone(made, "MatMul")
+    weights, added = editor.weights(product.inputs[1]), editor.weights(bias)
+    if weights.rank != 2 or editor.rank(product.inputs[0]) != 2:
+        raise Unfit("expected a product of matrices, got one of higher ranks")
+    if added.shape not in ((weights.shape[1],), (1, weights.shape[1])):
+        raise Unfit(f"expected a bias of {weights.shape[1]} numbers, got {list(added.shape)}")
+    editor.replace(add, Node(add.name, "Gemm", (*product.inputs, bias)), product)
+
+
+GEMM = Fusion("gemm", ("Add",), fuse_gemm)

@@ -7,7 +7,7 @@ rule returns whether it took the node over; if not, the layout pass keeps the no
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ..inference.dims import Dim, known
 from ..ir import Node
@@ -143,6 +143,35 @@ def squeeze(work: Layout, node: Node) -> bool:
     return True
 
 
+def unsqueeze(work: Layout, node: Node) -> bool:
+    """Constant axes; the new dimensions come to where in the base they make the next Transpose vanish.
+
+    So [N, W, C] becomes [N, 1, W, C], to be transposed to [N, C, 1, W]: that is how a base [N, C, W] gets its new one.
+    """
+    perm = _first(work, node)
+    axes = work.numbers(node.inputs[1])
+    if perm is None or axes is None:
+        return False
+    new = sorted(axis % (len(perm) + len(axes)) for axis in axes)
+    view: list[int] = list(perm)  # its dimensions, by their places in the base; the new ones are -1 - axis
+    for axis in new:
+        view.insert(axis, -1 - axis)
+    base = next(_orders(work, node, view))
+    inputs = [work.view(node.inputs[0]).base, work.add_ints(sorted(base.index(-1 - axis) for axis in new))]
+    work.change(node, inputs, tuple(base.index(each) for each in view))
+    return True
+
+
+def _orders(work: Layout, node: Node, view: Sequence[int]) -> Iterator[list[int]]:
+    """The orders that the base can have: what a Transpose behind wants, or else the new dimensions last."""
+    for user in work.users(f"{node.name}:0"):
+        if user.op == "Transpose":
+            wanted = [view[axis] for axis in int_list(user, "perm")]
+            if [each for each in wanted if each >= 0] == sorted(each for each in view if each >= 0):
+                yield wanted
+    yield [*sorted(each for each in view if each >= 0), *(each for each in view if each < 0)]
+
+
 def gather(work: Layout, node: Node) -> bool:
     """By a vector of indices the dimension stays, by a scalar it goes."""
     perm, axis = _first(work, node), node.attrs.get("axis", 0)
@@ -221,8 +250,8 @@ RULES: dict[str, Rule] = dict.fromkeys((BROADCASTING | SAME_SHAPE | set(_UNARY))
 RULES |= dict.fromkeys(("Softmax", "LogSoftmax", "Split"), along_axis)
 RULES |= dict.fromkeys(("ArgMax", "ArgMin"), arg_max)
 RULES |= {
-    "Concat": concat, "Pad": pad, "Tile": tile, "Slice": slice_, "Squeeze": squeeze, "Gather": gather, "Shape": shape,
-    "Reshape": reshape, "MatMul": mat_mul,
+    "Concat": concat, "Pad": pad, "Tile": tile, "Slice": slice_, "Squeeze": squeeze, "Unsqueeze": unsqueeze,
+    "Gather": gather, "Shape": shape, "Reshape": reshape, "MatMul": mat_mul,
 }  # fmt: skip
 RULES |= dict.fromkeys(
     ("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",

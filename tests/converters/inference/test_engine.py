@@ -99,7 +99,9 @@ SHAPES_OF_DATA = {
     "Where", "Unique", "UniqueWithCounts", "UniqueV2", "UniqueWithCountsV2", "ListDiff", "DynamicPartition",
     "SegmentSum", "SegmentProd", "SegmentMax", "SegmentMin", "SegmentMean", "SparseSegmentSum", "SparseSegmentMean",
     "SparseSegmentSqrtN", "NonMaxSuppression", "NonMaxSuppressionV2", "NonMaxSuppressionV3", "NonMaxSuppressionV4",
-    "NonMaxSuppressionV5", "FusedBatchNormV3", "Einsum",
+    "NonMaxSuppressionV5", "FusedBatchNormV3", "Einsum", "StringSplit", "StringSplitV2", "DenseToDenseSetOperation",
+    "CTCGreedyDecoder", "SparseFillEmptyRows", "SparseSlice", "RaggedRange", "RaggedGather", "RaggedTensorToTensor",
+    "DecodeRaw",
 }  # fmt: skip
 """Ops whose results have sizes that only their data tell."""
 

@@ -170,9 +170,9 @@ def test_placeholders_that_are_missing() -> None:
     assert str(caught.value) == (
         "the graph: expected all placeholders that the outputs need among the inputs, got none of: x"
     )
-    with pytest.raises(GraphError, match="nothing: expected a node of this name, got none"):
+    with pytest.raises(GraphError, match="^expected nodes of the graph, got none of the name: 'nothing'$"):
         lower(chain(), ["nothing"], ["c"])
-    with pytest.raises(GraphError, match="c:1: expected one of the 1 outputs of Neg"):
+    with pytest.raises(GraphError, match="^c:1: expected an output of Neg, which has 1$"):
         lower(chain(), None, ["c:1"])
 
 

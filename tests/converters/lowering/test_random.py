@@ -54,6 +54,14 @@ def test_normal(*, known: bool) -> None:
     assert abs(found.std() - 1) < 0.1
 
 
+def test_truncated_normal() -> None:
+    source, _ = shape(known=True)
+    found = draw([source, node("TruncatedNormal", "shape", dtype=DTYPES["float32"])])
+    assert np.abs(found).max() <= 2
+    assert abs(found.mean()) < 0.1
+    assert abs(found.std() - 0.8796) < 0.05  # that of a normal distribution cut off at two deviations
+
+
 def test_integers() -> None:
     low, high = placeholder("low", [], "int32"), const("high", 4, "int32")
     nodes = [const("shape", [SIZE, 2], "int32"), low, high]

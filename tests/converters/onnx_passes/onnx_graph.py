@@ -8,8 +8,12 @@ import numpy as np
 
 from tensorferry.converters.inference.dims import Dims
 from tensorferry.converters.ir import Attr, AttrList, Graph, Node, Shape
+from tensorferry.converters.onnx_passes import fuse
+from tensorferry.converters.onnx_passes.editing import Fusion
 from tensorferry.formats.dtype import DTYPES
 from tensorferry.formats.tensor import ArrayTensor
+
+from ..onnx_model import run_graph
 
 
 class Onnx:
@@ -64,3 +68,23 @@ class Onnx:
         self.nodes.append(node)
         self.dims[f"{node.name}:0"] = dims
         return f"{node.name}:0"
+
+
+def fused(onnx: Onnx, *fusions: Fusion, opset: int = 18) -> Graph:
+    """The graph after some fusions."""
+    return fuse(onnx.graph, onnx.dims, opset, fusions)[0]
+
+
+def refused(onnx: Onnx, *fusions: Fusion, opset: int = 18) -> str:
+    """Why they were not made, a line each; the graph has to be as it was."""
+    reasons: list[str] = []
+    graph, _ = fuse(onnx.graph, onnx.dims, opset, fusions, reasons)
+    assert graph.nodes == onnx.graph.nodes
+    return "\n".join(reasons)
+
+
+def assert_same(onnx: Onnx, graph: Graph, **feeds: Any) -> None:
+    """onnxruntime computes the same from both graphs."""
+    before, after = run_graph(onnx.graph, feeds), run_graph(graph, feeds)
+    for name, value in before.items():
+        np.testing.assert_allclose(after[name], value, rtol=1e-5, atol=1e-5)

@@ -1,140 +1,97 @@
-"""Convolution and bias, batch normalisation, Gemm: fused where it holds, left alone where it doesn't."""
+"""Every rewrite, on what TensorFlow's users and its Python write: fixtures/fusions."""
 
 from __future__ import annotations
 
+import json
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tensorferry.converters.onnx_passes import PASSES, run_passes
-from tensorferry.converters.onnx_passes.batch_norm import fold_batch_norm
-from tensorferry.converters.onnx_passes.conv_bias import fuse_conv_bias
-from tensorferry.converters.onnx_passes.gemm import fuse_gemm
-from tensorferry.converters.onnx_passes.unused import remove_unused
+from tensorferry.converters.from_tf import from_graph_def
+from tensorferry.converters.ir import Graph
+from tensorferry.converters.lowering import PASSES, lower
+from tensorferry.converters.passes.simplify import simplify
+from tensorferry.formats.errors import UsageError
 
-from ..onnx_model import ops_of, run_graph
-from .onnx_graph import Onnx
+from ...fixture import HOME, graph_def
+from ..onnx_model import assert_same, model_of, ops_of, run_model
 
-RNG = np.random.default_rng(1)
-X = RNG.standard_normal((2, 3, 6, 5)).astype(np.float32)
+FOLDER = HOME / "fusions"
+CASES: dict[str, dict[str, Any]] = {
+    case["name"]: case for case in json.loads((FOLDER / "cases.json").read_text("utf-8"))["cases"]
+}
+NAMES = {name: name for name in CASES} | {"hard_swish": "hard_sigmoid"}
+"""Case -> the rewrite that it is about."""
 
-
-def conv(onnx: Onnx, groups: int = 1, op: str = "Conv") -> str:
-    x = onnx.input("x", 2, 3, 6, 5)
-    shape = (6, 3 // groups, 3, 3) if op == "Conv" else (3, 6 // groups, 3, 3)
-    return onnx.op("conv", op, x, onnx.const("w", RNG.standard_normal(shape)), group=groups)
-
-
-def same(onnx: Onnx, graph: Any, x: np.ndarray[Any, Any] = X) -> None:
-    before, after = run_graph(onnx.graph, {"x": x}), run_graph(graph, {"x": x})
-    for name, value in before.items():
-        np.testing.assert_allclose(after[name], value, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize(("op", "groups"), [("Conv", 1), ("Conv", 3), ("ConvTranspose", 1), ("ConvTranspose", 3)])
-@pytest.mark.parametrize("shape", [(6, 1, 1), (1, 6, 1, 1)])
-@pytest.mark.parametrize("swap", [False, True])
-def test_a_bias_goes_into_the_convolution(op: str, groups: int, shape: tuple[int, ...], *, swap: bool) -> None:
-    onnx = Onnx()
-    terms = [conv(onnx, groups, op), onnx.const("b", RNG.random(shape))]
-    onnx.output(onnx.op("add", "Add", *(terms[::-1] if swap else terms)), rank=4)
-    found = remove_unused(fuse_conv_bias(onnx.graph))
-    assert ops_of(found) == [op]
-    assert found.nodes["add"].op == op
-    same(onnx, found)
-
-
-@pytest.mark.parametrize("shape", [(), (1, 1, 1), (3,), (1, 6, 4, 1), (2, 6, 1, 1), (4, 1)])
-def test_what_is_no_bias_stays_outside(shape: tuple[int, ...]) -> None:
-    onnx = Onnx()
-    onnx.output(onnx.op("add", "Add", conv(onnx), onnx.const("b", RNG.random(shape))), rank=4)
-    assert ops_of(fuse_conv_bias(onnx.graph)) == ["Conv", "Add"]
+LEFT = {
+    "clip": ["Clip", "Clip"],
+    "hard_sigmoid": ["Mul", "HardSigmoid", "HardSigmoid"],
+    "hard_swish": ["Mul", "HardSwish", "HardSwish"],
+    "softmax": ["Transpose", "LogSoftmax", "Softmax"],
+    "gelu": ["Gelu"] * 4,
+    "layer_norm": ["LayerNormalization", "Mul", "LayerNormalization", "Mul", "LayerNormalization"],
+    "tensordot": ["MatMul", "MatMul", "Add"],
+    "one_dimension": ["Transpose", "Conv", "Relu", "MaxPool", "AveragePool", "Transpose", "Transpose"],
+    "pads": ["Transpose", "Conv", "Relu", "MaxPool", "AveragePool", "Sub", "MaxPool"] + ["Transpose"] * 3,
+    "batch_norm": ["Transpose", "Conv", "Relu", "Conv", "Transpose"],
+    "conv_bias": ["Transpose", "Conv", "Relu", "ConvTranspose", "Transpose"],
+    "gemm": ["Gemm", "Gemm"],
+    "affine": ["Transpose", "Conv", "Relu", "BatchNormalization", "Relu", "Conv", "Transpose"],
+    "reshapes": ["Exp", "Reshape"],
+    "dilations": ["Transpose", "Conv", "Transpose"],
+    "scales": ["Transpose", "Conv", "Relu", "Resize", "Resize", "Transpose", "Transpose"],
+    "duplicates": ["Exp", "Add"],
+    "layout": ["Transpose", "Conv", "Relu", "Add", "Concat", "Conv", "Transpose"],
+}
+"""The ops that are left at opset 20."""
 
 
-def test_a_convolution_that_somebody_else_takes_stays() -> None:
-    onnx = Onnx()
-    y = conv(onnx)
-    onnx.output(y, "z", rank=4)
-    onnx.output(onnx.op("add", "Add", y, onnx.const("b", RNG.random((6, 1, 1)))), rank=4)
-    assert ops_of(fuse_conv_bias(onnx.graph)) == ["Conv", "Add"]
+@cache
+def frozen(name: str) -> Graph:
+    path = FOLDER / f"{name}.pb"
+    return simplify(from_graph_def(graph_def(path), str(path)), CASES[name]["outputs"])
 
 
-def norm(onnx: Onnx, x: str, **attrs: Any) -> str:
-    statistics = [onnx.const(name, 0.5 + RNG.random(6)) for name in ("scale", "offset", "mean", "variance")]
-    return onnx.op("norm", "BatchNormalization", x, *statistics, **attrs)
+def lowered(name: str, opset: int, *without: str) -> Graph:
+    return lower(frozen(name), ["x:0"], CASES[name]["outputs"], opset=opset, without=without)
 
 
-@pytest.mark.parametrize("biased", [False, True])
-@pytest.mark.parametrize("groups", [1, 3])
-def test_batch_normalisation_goes_into_the_convolution(groups: int, *, biased: bool) -> None:
-    onnx = Onnx()
-    y = conv(onnx, groups)
-    if biased:
-        y = onnx.op("add", "Add", y, onnx.const("b", RNG.random((6, 1, 1))))
-    onnx.output(norm(onnx, y, epsilon=0.01), rank=4)
-    found = remove_unused(fold_batch_norm(fuse_conv_bias(onnx.graph)))
-    assert ops_of(found) == ["Conv"]
-    same(onnx, found)
+def check(name: str, graph: Graph, opset: int) -> None:
+    model = model_of(graph, opset)
+    arrays = np.load(FOLDER / "cases.npz")
+    for run in range(2):
+        for output, value in run_model(model, {"x:0": arrays[f"{name}/{run}/x:0"]}).items():
+            assert_same(value, arrays[f"{name}/{run}/{output}"])
 
 
-def test_the_default_epsilon() -> None:
-    onnx = Onnx()
-    onnx.output(norm(onnx, conv(onnx)), rank=4)
-    same(onnx, fold_batch_norm(onnx.graph))
+def test_there_is_a_case_for_each() -> None:
+    # Recurrent layers have cases of their own, in fixtures/loops.
+    assert set(NAMES.values()) | {"recurrent"} == set(PASSES)
 
 
-def test_batch_normalisation_of_anything_else_stays() -> None:
-    onnx = Onnx()
-    y = onnx.op("relu", "Relu", conv(onnx))
-    onnx.output(norm(onnx, y), rank=4)
-    assert ops_of(fold_batch_norm(onnx.graph)) == ["Conv", "Relu", "BatchNormalization"]
+@pytest.mark.parametrize("name", CASES)
+def test_agrees_with_tensorflow(name: str) -> None:
+    graph = lowered(name, 20)
+    assert sorted(ops_of(graph)) == sorted(LEFT[name])
+    check(name, graph, 20)
 
 
-def test_folded_weights_are_computed_when_they_are_read() -> None:
-    onnx = Onnx()
-    onnx.output(norm(onnx, conv(onnx)), rank=4)
-    folded = fold_batch_norm(onnx.graph).nodes["conv/folded"].attrs["value"]
-    assert type(folded).__name__ == "View"
+@pytest.mark.parametrize("name", CASES)
+def test_at_the_oldest_opset(name: str) -> None:
+    check(name, lowered(name, 13), 13)
 
 
-def product(onnx: Onnx, rank: int = 2, dtype: str = "float32") -> str:
-    x = onnx.input("x", *([2, 3, 4][-rank:]), dtype=dtype)
-    return onnx.op("product", "MatMul", x, onnx.const("w", RNG.integers(-3, 3, (4, 5)), dtype))
+@pytest.mark.parametrize("name", CASES)
+def test_left_out_it_changes_nothing_but_the_nodes(name: str) -> None:
+    graph = lowered(name, 20, NAMES[name])
+    assert len(ops_of(graph)) > len(LEFT[name])
+    check(name, graph, 20)
 
 
-@pytest.mark.parametrize("shape", [(5,), (1, 5)])
-def test_a_bias_goes_into_the_matrix_product(shape: tuple[int, ...]) -> None:
-    onnx = Onnx()
-    onnx.output(onnx.op("add", "Add", product(onnx), onnx.const("b", RNG.random(shape))), rank=2)
-    found = remove_unused(fuse_gemm(onnx.graph, onnx.dims))
-    assert ops_of(found) == ["Gemm"]
-    same(onnx, found, RNG.random((3, 4), np.float32))
-
-
-@pytest.mark.parametrize(
-    ("rank", "dtype", "shape"), [(3, "float32", (5,)), (2, "int32", (5,)), (2, "float32", (3, 5)), (2, "float32", ())]
-)
-def test_what_is_no_gemm_stays(rank: int, dtype: str, shape: tuple[int, ...]) -> None:
-    onnx = Onnx()
-    onnx.output(onnx.op("add", "Add", product(onnx, rank, dtype), onnx.const("b", np.ones(shape), dtype)), rank=rank)
-    assert ops_of(fuse_gemm(onnx.graph, onnx.dims)) == ["MatMul", "Add"]
-
-
-def test_each_pass_can_be_left_out() -> None:
-    onnx = Onnx()
-    y = onnx.op("add", "Add", conv(onnx), onnx.const("b", RNG.random((6, 1, 1))))
-    onnx.output(norm(onnx, y), rank=4)
-    assert ops_of(run_passes(onnx.graph, onnx.dims, 18)) == ["Conv"]
-    assert ops_of(run_passes(onnx.graph, onnx.dims, 18, without=PASSES)) == ["Conv", "Add", "BatchNormalization"]
-    assert ops_of(run_passes(onnx.graph, onnx.dims, 18, without=["batch_norm"])) == ["Conv", "BatchNormalization"]
-
-
-def test_unused_nodes_go_and_inputs_stay() -> None:
-    onnx = Onnx()
-    x = onnx.input("x", 2)
-    onnx.input("other", 2)
-    onnx.op("dead", "Exp", onnx.op("deader", "Abs", x))
-    onnx.const("lost", 1.0)
-    onnx.output(onnx.op("y", "Neg", x, dims=(2,)))
-    assert list(remove_unused(onnx.graph).nodes) == ["x", "other", "y", "y/output"]
+def test_unknown_names_are_refused() -> None:
+    with pytest.raises(
+        UsageError, match=r"speed, luck: expected the name of a rewrite, one of dilations, duplicates, "
+    ):
+        lowered("gemm", 18, "speed", "luck")
