@@ -1,0 +1,1 @@
+"""Tables of rules for families of published checkpoints, a TOML file each; `mapping.presets` finds them."""

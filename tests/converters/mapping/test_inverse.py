@@ -1,0 +1,177 @@
+"""The table that goes back."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tensorferry.converters.mapping.inverse import invert_plan, invert_rule, invert_rules
+from tensorferry.converters.mapping.verb import NoInverseError
+from tensorferry.formats.tensor import ArrayTensor
+
+from .tables import planned, rules, tensors
+
+
+def inverse(item):
+    return invert_rule(rules(item)[0])
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ({"from": "a", "to": "b"}, {"from": "b", "to": "a"}),
+        ({"from": r"a\*", "to": "b"}, {"from": "b", "to": r"a\*"}),
+        ({"from": "l_{n:int}/{p:gamma|beta}", "to": "l.{n+1}.{p:weight|bias}"},
+         {"from": "l.{n+1:int}.{p:weight|bias}", "to": "l_{n}/{p:gamma|beta}"}),
+        ({"from": "*/w", "to": "*.w"}, {"from": "*.w", "to": "*/w"}),
+        ({"from": "a", "to": "b", "do": [{"transpose": [2, 0, 1]}, {"flip": 0}]},
+         {"from": "b", "to": "a", "do": [{"flip": [0]}, {"transpose": [1, 2, 0]}]}),
+        ({"from": "a", "to": ["b", "c"], "do": "tie"}, {"from": ["b", "c"], "to": "a", "do": "same"}),
+        ({"from": "a", "to": ["q", "k"], "do": {"split": {"axis": 1, "sizes": [2, 3]}}},
+         {"from": ["q", "k"], "to": "a", "do": {"concat": {"axis": 1, "sizes": [2, 3]}}}),
+        ({"from": "l{n:int}", "to": "w", "do": {"stack": 0}}, {"from": "w", "to": "l{n:int}", "do": {"unstack": 0}}),
+        ({"from": "a", "to": "b", "do": {"transpose": [1, 2, 0]}, "where": {"shape": [-1, 3, 4], "dtype": "float32"},
+          "optional": True},
+         {"from": "b", "to": "a", "do": {"transpose": [2, 0, 1]},
+          "where": {"rank": 3, "dtype": ["float32"], "shape": [3, 4, -1]}, "optional": True}),
+        ({"from": "a", "to": "b", "do": {"transpose": [1, 0]}, "where": {"rank": 2}},
+         {"from": "b", "to": "a", "do": {"transpose": [1, 0]}, "where": {"rank": 2}}),
+        ({"regex": r"l(\d+)/(?P<x>w|b)", "to": "{x}.l{1}"},
+         {"regex": r"(?P<gx>w|b)\.l(?P<g1>\d+)", "to": "l{g1}/{gx}"}),
+    ],
+)  # fmt: skip
+def test_rules(item, expected):
+    assert inverse(item) == expected
+    if "regex" not in item:
+        (back,), (there,) = rules(inverse(inverse(item))), rules(item)
+        assert (back.verbs, back.gathered, back.dealt) == (there.verbs, there.gathered, there.dealt)
+        assert [p.parts for p in back.sources + back.targets] == [p.parts for p in there.sources + there.targets]
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({"from": "a*", "drop": True}, "a* is dropped"),
+        ({"from": "a*", "to": "b"}, "* of a* is not in the result's name"),
+        ({"from": "{x}/{n:int}", "to": "b{n}"}, "{x} of {x}/{n:int} is not in the result's name"),
+        ({"from": "a", "to": "b", "do": {"slice": {"axis": 0, "stop": 1}}}, "slice loses what it takes away"),
+        ({"from": ["a", "b"], "to": "c", "do": {"concat": 0}},
+         "concat does not say where it can be cut: sizes = [...] or parts = N do"),
+        ({"from": "a", "to": "b", "do": {"flip": "${n}"}},
+         "it takes sizes from the shapes of a source: name one, `map invert TABLE SRC`"),
+        ({"from": "a", "to": "b", "where": {"rank": 2}, "do": {"expand": 0}},
+         "a condition on the shape can't be told behind expand [0]"),
+        ({"from": "a", "to": "b", "where": {"dtype": "float16"}, "do": {"cast": {"from": "float16", "to": "float32"}}},
+         "a condition on dtype can't be told behind a cast"),
+        ({"regex": "(a|b)+", "to": "{1}"},
+         "only a regular expression of text and groups in a row can be turned around"),
+        ({"regex": "(a)(b)", "to": "{1}"}, "not every group is in the result's name"),
+        ({"regex": "(a)", "to": "{1}{1}"}, "{1} can't be turned around in a regular expression"),
+    ],
+)  # fmt: skip
+def test_no_way_back(item, message):
+    with pytest.raises(NoInverseError) as error:
+        inverse(item)
+    assert str(error.value) == message
+
+
+def test_each_rule_without_one_is_named():
+    found, problems = invert_rules(
+        rules({"from": "a", "to": "b"}, {"from": "c", "drop": True}, {"from": "d*", "to": "e"})
+    )
+    assert found == [{"from": "b", "to": "a"}]
+    assert problems == ["rule 2: c is dropped", "rule 3: * of d* is not in the result's name"]
+
+
+class TestOfPlans:
+    source = tensors(a=(2, 3), b=(2, 1), c=(4,), l0=(2,), l1=(2,))
+
+    def back(self, *items):
+        plan = planned(self.source, *items)
+        assert not plan.problems
+        found, problems = invert_plan(plan, self.source)
+        made = {name: tensor for move in plan.moves for name, tensor in move.targets.items()}
+        return found, problems, planned(made, *found)
+
+    def test_shapes_are_known(self):
+        items = [
+            {"from": ["a", "b"], "to": "ab", "do": {"concat": 1}},
+            {"from": "c", "to": "d", "do": {"reshape": [2, -1]}},
+            {"from": "l{n:int}", "to": "l.{n}"},
+        ]
+        found, problems, back = self.back(*items)
+        assert found[0] == {"from": "ab", "to": ["a", "b"], "do": {"split": {"axis": 1, "sizes": [3, 1]}}}
+        assert problems == []
+        self.check(back, self.source)
+
+    def test_a_rule_that_would_take_too_much_goes_by_names(self):
+        """`l{n:int}` alone would make `lx` of what `lx` itself is made of."""
+        items = [{"from": "a", "to": "c.1"}, {"from": "**", "to": "**.1"}]
+        source = tensors(a=(2,), b=(2,))
+        plan = planned(source, *items)
+        found, _ = invert_plan(plan, source)
+        made = {name: tensor for move in plan.moves for name, tensor in move.targets.items()}
+        self.check(planned(made, *found), source)
+
+    def test_what_is_lost(self):
+        items = [{"from": "c", "to": "d", "do": {"scale": 3}}, {"from": "a", "drop": "old"}, {"from": "**", "to": "**"}]
+        found, problems, _ = self.back(*items)
+        assert problems == ["a: old", "rule 1: c: scale 3.0 rounds"]
+        assert found == [{"from": name, "to": name} for name in ("b", "l0", "l1")]
+
+    @staticmethod
+    def check(back, source):
+        assert not back.problems
+        assert not back.unused
+        made = {name: tensor for move in back.moves for name, tensor in move.targets.items()}
+        assert {n: (t.dtype, t.shape, t.tobytes()) for n, t in made.items()} == {
+            n: (t.dtype, t.shape, t.tobytes()) for n, t in source.items()
+        }
+
+
+SHAPES = st.sampled_from([(2, 4), (4, 2), (2, 2, 2), (1, 4), (4,), (2, 1, 4)])
+
+
+@st.composite
+def tables(draw):
+    """A source, and rules that take all of it in ways that can be undone."""
+    source, items = {}, []
+    for index in range(draw(st.integers(1, 3))):
+        dtype = draw(st.sampled_from([np.float32, np.int16]))
+        shape = draw(SHAPES)
+        layers = draw(st.integers(1, 3))
+        for n in range(layers):
+            values = np.arange(np.prod(shape)) + 100 * n + 1000 * index
+            source[f"s{index}/layer_{n}"] = ArrayTensor(values.astype(dtype).reshape(shape))
+        rank = len(shape)
+        perm = draw(st.permutations(range(rank)))
+        axis = draw(st.integers(0, rank - 1))
+        each = draw(st.lists(st.sampled_from([{"transpose": perm}, {"flip": axis}, {"pad": {"axis": axis, "before": 1}},
+                                              {"expand": 0}]), max_size=1))  # fmt: skip
+        new = f"t{index}.{{n+{draw(st.integers(0, 2))}}}"
+        left = f"s{index}/layer_{{n:int}}"
+        items.append(draw(st.sampled_from([
+            {"from": left, "to": new, "do": each},
+            {"from": left, "to": [f"{new}.a", f"{new}.b"], "do": [*each, {"expand": -1}, "tie"]},
+            {"from": left, "to": f"t{index}", "do": [*each, {"stack": draw(st.integers(0, rank))}]},
+            {"from": left, "to": [f"{new}.a"], "do": [*each, {"reshape": [-1]}]},
+            {"from": left, "to": f"t{index}", "do": [*each, {"concat": axis}, {"flip": 0}]},
+            {"from": left, "to": f"{new}.{{k:int}}", "do": [*each, {"unstack": 0}]},
+        ])))  # fmt: skip
+    return source, items
+
+
+@settings(deadline=None)
+@given(tables())
+def test_there_and_back(table):
+    """The bytes come back, and there is nothing more or less."""
+    source, items = table
+    plan = planned(source, *items)
+    assert plan.all_problems(source, allow_unmatched=False, allow_unused=False) == []
+    found, problems = invert_plan(plan, source)
+    assert problems == []
+    made = {name: tensor for move in plan.moves for name, tensor in move.targets.items()}
+    TestOfPlans.check(planned(made, *found), source)
+    by_rule, without = invert_rules(rules(*items))
+    if not without:
+        TestOfPlans.check(planned(made, *by_rule), source)

@@ -1,0 +1,174 @@
+"""Tables of rules as files: variables, includes, and all that is wrong at once."""
+
+import os
+
+import pytest
+
+from tensorferry.converters.mapping.table import is_table, read_rules
+from tensorferry.formats.errors import FormatError
+
+from .tables import write
+
+RULE = {"from": "a", "to": "b"}
+
+
+def told(path):
+    """Each rule as `place: text`."""
+    return [f"{rule.place}: {rule}" for rule in read_rules(path).rules]
+
+
+def refused(path, problem):
+    with pytest.raises(FormatError) as error:
+        read_rules(path)
+    assert str(error.value) == f"{path}: {problem}"
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ({"rules": []}, True), ({"include": []}, True), ({"rules": "x"}, False), ({"rules": {"a": "b"}}, False),
+        ({"a": "b"}, False), ([], False), (None, False),
+    ],
+)  # fmt: skip
+def test_what_is_a_table(data, expected):
+    assert is_table(data) is expected
+
+
+def test_toml_tells_lines(tmp_path):
+    path = tmp_path / "t.toml"
+    path.write_text('title = "T"\n[[rules]]\nfrom = "a"\nto = "b"\n\n[[rules]]\nfrom = "c"\ndrop = "old"\n')
+    assert told(path) == ["t.toml line 2: a -> b", "t.toml line 6: c -> dropped (old)"]
+    assert read_rules(path).title == "T"
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path):
+    path = tmp_path / "t.toml"
+    path.write_text(
+        'rule = 1\n[[rules]]\nfrom = "a"\n[[rules]]\nfrom = "c"\nto = "{n}"\n[[rules]]\nfrom = "d"\nto = "e"\n'
+    )
+    refused(
+        path,
+        "expected a table of rules, got: t.toml: expected only the keys title, description, variables, include, rules, "
+        "recognise, config, assumed, beside, got rule, t.toml line 2: expected one of to and drop, got neither, "
+        "t.toml line 4: expected holes of from in to, got {n} too",
+    )
+
+
+def test_no_table(tmp_path):
+    refused(write(tmp_path / "t.json", []), "expected a table with rules, got none")
+    refused(write(tmp_path / "t.json", {"a": "b"}), "expected a table with rules, got one without")
+    refused(
+        write(tmp_path / "t.json", {"rules": 3, "include": [], "title": 3}),
+        "expected a table of rules, got: t.json: expected a list of rules, got 3, "
+        "t.json: expected text for title, got 3",
+    )
+
+
+def test_data_without_end(tmp_path):
+    deep = [RULE]
+    for _ in range(30):
+        deep = [deep]
+    refused(write(tmp_path / "t.json", {"rules": deep}), "expected data at most 20 levels deep")
+
+
+class TestVariables:
+    def test_texts_that_grow(self, tmp_path):
+        variables = {"v0": "x" * 100} | {f"v{n + 1}": f"${{v{n}}}${{v{n}}}" for n in range(60)}
+        path = write(tmp_path / "t.json", {"variables": variables, "rules": []})
+        refused(path, "expected texts of at most 100000 characters, got 102410")
+
+    def test_constants(self, tmp_path):
+        data = {"variables": {"scope": "bert", "deep": "${scope}/x", "n": 3}, "rules": [
+            {"from": "${deep}/{y}", "to": "${scope}.{y}.${n}"}]}  # fmt: skip
+        assert told(write(tmp_path / "t.json", data)) == ["t.json line 1: bert/x/{y} -> bert.{y}.3"]
+
+    def test_unknown_ones(self, tmp_path):
+        path = write(tmp_path / "t.json", {"rules": [{"from": "${a}/${b}", "to": "c"}]})
+        refused(path, "expected a table of rules, got: t.json line 1: expected variables that the table has, got a, b")
+
+    def test_what_is_none(self, tmp_path):
+        path = write(tmp_path / "t.json", {"variables": {"a b": "x", "c": 1.5}, "rules": []})
+        refused(
+            path,
+            "expected a table of rules, got: t.json: expected variables by their names, got a b, "
+            "t.json: expected a text, a whole number or a table for the variable c, got 1.5",
+        )
+        refused(
+            write(tmp_path / "t.json", {"variables": [], "rules": []}),
+            "expected a table of rules, got: t.json: expected a table for variables, got []",
+        )
+
+
+class TestIncludes:
+    def test_their_rules_come_behind(self, tmp_path):
+        (tmp_path / "sub").mkdir()
+        write(tmp_path / "sub" / "more.json", {"rules": [{"from": "x", "to": "y"}]})
+        path = write(tmp_path / "t.json", {"include": ["sub/more.json"], "rules": [RULE]})
+        assert told(path) == ["t.json line 1: a -> b", "more.json line 1: x -> y"]
+
+    def test_variables_are_handed_on(self, tmp_path):
+        layer = {"variables": {"scope": "enc", "n": 1}, "rules": [{"from": "${scope}/{x}", "to": "${scope}.${n}.{x}"}]}
+        write(tmp_path / "layer.json", layer)
+        include = ["layer.json", {"file": "layer.json", "variables": {"scope": "${mine}"}}]
+        path = write(tmp_path / "t.json", {"variables": {"mine": "dec"}, "include": include})
+        assert told(path) == ["layer.json line 1: enc/{x} -> enc.1.{x}", "layer.json line 1: dec/{x} -> dec.1.{x}"]
+
+    def test_variables_that_the_file_lacks(self, tmp_path):
+        write(tmp_path / "more.json", {"rules": [RULE]})
+        path = write(tmp_path / "t.json", {"include": [{"file": "more.json", "variables": {"x": 1}}]})
+        refused(path, "expected a table of rules, got: more.json: expected variables by their names, got x")
+
+    def test_cycles(self, tmp_path):
+        write(tmp_path / "b.json", {"include": ["a.json"]})
+        path = write(tmp_path / "a.json", {"include": ["b.json"]})
+        with pytest.raises(
+            FormatError, match=r"expected files that do not include each other, got a\.json -> .*b\.json"
+        ):
+            read_rules(path)
+        own = write(tmp_path / "own.json", {"include": ["own.json"]})
+        with pytest.raises(
+            FormatError, match="expected files that do not include each other, got own.json -> own.json$"
+        ):
+            read_rules(own)
+
+    @pytest.mark.parametrize("name", ["../x.json", "/etc/passwd", "", "sub/../../x.json", "a\0b", "link.json"])
+    def test_files_outside(self, tmp_path, name):
+        home = tmp_path / "home"
+        home.mkdir()
+        write(tmp_path / "x.json", {"rules": [RULE]})
+        os.symlink("../x.json", home / "link.json")
+        path = write(home / "t.json", {"include": [name]})
+        with pytest.raises(FormatError, match="expected a file of this table's directory or below to include, got "):
+            read_rules(path)
+
+    @pytest.mark.parametrize(
+        ("include", "message"),
+        [
+            ([3], 'expected "FILE" or {file = "FILE", variables = {...}} in include, got 3'),
+            (
+                [{"file": "t2.json", "vars": {}}],
+                'expected "FILE" or {file = "FILE", variables = {...}} in include, got ',
+            ),
+            (
+                [{"file": "t2.json", "variables": {"a": 1.5}}],
+                "expected texts and numbers as variables of t2.json, got ",
+            ),
+        ],
+    )
+    def test_what_is_no_include(self, tmp_path, include, message):
+        with pytest.raises(FormatError) as error:
+            read_rules(write(tmp_path / "t.json", {"include": include}))
+        assert message in str(error.value)
+
+    def test_a_missing_file(self, tmp_path):
+        path = write(tmp_path / "t.json", {"include": ["none.json"]})
+        with pytest.raises(FormatError, match="none.json: expected a table of names, got: No such file or directory$"):
+            read_rules(path)
+
+    def test_many_files(self, tmp_path):
+        """Two files that are included twice each, ten deep, would be a thousand."""
+        for depth in range(10):
+            write(tmp_path / f"{depth}.json", {"include": [f"{depth + 1}.json"] * 2})
+        write(tmp_path / "10.json", {"rules": [RULE]})
+        with pytest.raises(FormatError, match="expected at most 100 included files$"):
+            read_rules(tmp_path / "0.json")
