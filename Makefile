@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 FERRY := $(BIN)/tensorferry
 
-.PHONY: demo test fuzz lint types parity wheel fixtures protos bench clean
+.PHONY: demo test fuzz lint types parity hub wheel fixtures protos bench clean
 
 demo: .venv/runtime ## convert real TensorFlow checkpoints to every format, and run the results
 	@mkdir -p out
@@ -18,7 +18,7 @@ demo: .venv/runtime ## convert real TensorFlow checkpoints to every format, and 
 	$(BIN)/python examples/run_onnx.py out/ema.onnx
 
 test: .venv/dev ## everything that needs no TensorFlow
-	$(BIN)/python -m pytest -m "not parity"
+	$(BIN)/python -m pytest -m "not parity and not hub"
 
 SECONDS ?= 600
 
@@ -34,6 +34,9 @@ types: .venv/dev
 
 parity: .venv/dev ## compare with real TensorFlow 1.15 and 2.21, live; builds their environments on first use
 	$(BIN)/python -m pytest -m parity tests/parity
+
+hub: .venv/dev ## what presets give, judged by transformers; builds its environment on first use
+	$(BIN)/python -m pytest -m hub tests/hub
 
 wheel: .venv/dev ## build, install into a clean environment, run from elsewhere
 	rm -rf dist build/wheel-venv
@@ -51,11 +54,13 @@ fixtures: ## make the fixtures anew, with real TensorFlow
 
 protos: .venv/dev ## compile the .proto files to the descriptor set that is committed
 	cd formats/protos && ../../$(BIN)/python -m grpc_tools.protoc -I. --include_imports -o tensorflow.binpb \
-		graph.proto checkpoint.proto saved_model.proto
+		graph.proto checkpoint.proto saved_model.proto chunk.proto
 
 bench: .venv/dev ## the figures that README quotes
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/weights.py
+	$(BIN)/python benchmarks/freeze.py
+	$(BIN)/python benchmarks/to_onnx.py
 
 .venv/pip:
 	$(PYTHON) -m venv .venv

@@ -47,6 +47,10 @@ class Reshaped(Tensor):
         super().__init__(base.dtype, shape)
         self.base = base.base if isinstance(base, Reshaped) else base
 
+    @property
+    def bases(self) -> tuple[Tensor]:
+        return (self.base,)
+
     def numpy(self) -> np.ndarray[Any, Any]:
         return self.base.numpy().reshape(self.shape)
 
@@ -68,6 +72,10 @@ class Transposed(Tensor):
             base = base.base
         self.base = base
         self.perm = tuple(perm)
+
+    @property
+    def bases(self) -> tuple[Tensor]:
+        return (self.base,)
 
     def numpy(self) -> np.ndarray[Any, Any]:
         value: np.ndarray[Any, Any] = self.base.numpy().transpose(self.perm)
@@ -103,3 +111,9 @@ def cast(base: Tensor, dtype: DType) -> Tensor:
         return value
 
     return View(dtype, base.shape, converted, base)
+
+
+def bases(tensor: Tensor) -> Sequence[Tensor]:
+    """What a tensor is made from when it is read; nothing for one that is stored."""
+    found: Sequence[Tensor] = getattr(tensor, "bases", ())
+    return found

@@ -44,6 +44,8 @@ def convert(
     tag: str | None = None,
     map: Path | Sequence[Path] = (),  # noqa: A002 - the name of the command line's option
     rename: Mapping[str, str] | None = None,
+    allow_unmatched: bool = False,
+    allow_unused: bool = False,
     ema: bool | str = False,
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
@@ -52,7 +54,16 @@ def convert(
     dtype: str | None = None,
     unstorable: str = "error",
     max_shard_size: str | int | None = None,
+    keep_layout: bool = False,
+    keep_functions: bool = False,
+    clean: bool = False,
+    fold_constants: bool = False,
+    fold_batch_norm: bool = False,
     opset: int | None = None,
+    no_fuse: Sequence[str] = (),
+    inputs_as_nchw: Sequence[str] = (),
+    outputs_as_nchw: Sequence[str] = (),
+    external_data: bool = False,
     verify: bool = False,
     dry_run: bool = False,
     force: bool = False,
@@ -60,14 +71,19 @@ def convert(
 ) -> Report:
     """Converts `source` to `destination`, whose ending (or `to`) says the format, and returns the account of it.
 
-    `rename` maps names in the source to names in the result or in the graph; `map` names files with such tables. `ema`
-    True takes moving averages in place of the variables; a text is the averages' suffix. `outputs` and `inputs` are
-    values (`add:0`); without `outputs` the signature's or the only likely ones are taken. `progress` is called with the
-    bytes written and the bytes in all.
+    `rename` maps names in the source to names in the result or in the graph; `map` names files with such tables or
+    with tables of rules (docs/tables.md), or presets that come with the package. Every rule has to match, and every
+    weight to be taken by one, unless `allow_unmatched` and `allow_unused`. `ema` True takes moving averages in place of
+    the variables; a text is the averages' suffix. `outputs` and `inputs` are values (`add:0`); without `outputs` the
+    signature's or the only likely ones are taken. `progress` is called with the bytes written and the bytes in all.
 
     Of a checkpoint, what is not a weight (optimizer slots, averages, counters) is left out unless `keep_optimizer`.
     `names` ("key", "full", "object") says what the tensors of a TensorFlow 2 checkpoint are called, `unstorable`
-    ("error", "drop", "bits") what becomes of tensors of types that the format lacks.
+    ("error", "drop", "bits") what becomes of tensors of types that the format lacks. Weights are divided into files of
+    `max_shard_size` ("5GB"); with `keep_layout` a checkpoint that is rewritten keeps its data files and slices.
+    With `keep_functions` a frozen graph keeps its functions and their calls. With `clean` it loses what changes no
+    result (checks, dropout, identities, defaults, constants), with `fold_constants` only constants are folded;
+    `fold_batch_norm` puts batch normalization into the weights before it.
 
     Raises TensorferryError, and leaves the destination as it was.
     """
@@ -76,7 +92,7 @@ def convert(
     from tensorferry.converters.jobs.convert import convert as run
     from tensorferry.converters.jobs.options import Options
     from tensorferry.converters.jobs.shards import parse_size
-    from tensorferry.converters.names.table import read_table
+    from tensorferry.converters.mapping.presets import read_map
 
     files = [map] if isinstance(map, (str, os.PathLike)) else list(map)
     options = Options(
@@ -87,7 +103,9 @@ def convert(
         signature=signature,
         tag=tag,
         rename=rename or {},
-        tables=[read_table(file) for file in files],
+        tables=[read_map(file) for file in files],
+        allow_unmatched=allow_unmatched,
+        allow_unused=allow_unused,
         ema=_suffix(ema),
         include=include,
         exclude=exclude,
@@ -96,7 +114,16 @@ def convert(
         dtype=dtype,
         unstorable=unstorable,
         max_shard_size=None if max_shard_size is None else parse_size(str(max_shard_size)),
+        keep_layout=keep_layout,
+        keep_functions=keep_functions,
+        clean=clean,
+        fold_constants=fold_constants,
+        fold_batch_norm=fold_batch_norm,
         opset=opset,
+        no_fuse=no_fuse,
+        inputs_as_nchw=inputs_as_nchw,
+        outputs_as_nchw=outputs_as_nchw,
+        external_data=external_data,
         verify=verify,
         dry_run=dry_run,
         force=force,
@@ -117,7 +144,7 @@ def load_checkpoint(path: Path) -> Mapping[str, Tensor]:
 
 def load_model(path: Path, *, graph: Path | None = None, tag: str | None = None) -> Model:
     """The graph at `path` with the tensors of its checkpoint: .meta, .pb, .pbtxt, a checkpoint with its .meta, or a
-    SavedModel of TensorFlow 1, of which `tag` chooses a MetaGraph.
+    SavedModel, of which `tag` chooses a MetaGraph.
 
     `graph` gives another graph for the checkpoint at `path`.
     """
@@ -126,11 +153,14 @@ def load_model(path: Path, *, graph: Path | None = None, tag: str | None = None)
     return load(path, graph=graph, tag=tag)
 
 
-def inspect(path: Path, *, graph: Path | None = None) -> Inspection:
-    """What is at `path`: its variables and, for a graph, the inputs, outputs, signatures and ops."""
+def inspect(path: Path, *, graph: Path | None = None, tag: str | None = None) -> Inspection:
+    """What is at `path`: its variables and, for a graph, the inputs, outputs, signatures and ops.
+
+    `graph` gives another graph for the checkpoint at `path`, `tag` chooses a MetaGraph of a SavedModel.
+    """
     from tensorferry.converters.jobs.inspect import inspect as look
 
-    return look(path, graph=graph)
+    return look(path, graph=graph, tag=tag)
 
 
 def to_onnx(
@@ -138,15 +168,29 @@ def to_onnx(
     *,
     outputs: Sequence[str] | None = None,
     inputs: Sequence[str] | None = None,
+    signature: str | None = None,
     opset: int = 18,
     ema: bool | str = False,
     rename: Mapping[str, str] | None = None,
+    no_fuse: Sequence[str] = (),
+    inputs_as_nchw: Sequence[str] = (),
+    outputs_as_nchw: Sequence[str] = (),
 ) -> Any:
-    """The `onnx.ModelProto` of a model, its weights inside."""
+    """The `onnx.ModelProto` of a model, its weights inside; see `convert` for the rewrites and layouts."""
     from tensorferry.converters.jobs.convert_graph import onnx_model
     from tensorferry.converters.jobs.options import Options
 
-    options = Options(inputs=inputs, outputs=outputs, opset=opset, ema=_suffix(ema), rename=rename or {})
+    options = Options(
+        inputs=inputs,
+        outputs=outputs,
+        signature=signature,
+        opset=opset,
+        ema=_suffix(ema),
+        rename=rename or {},
+        no_fuse=no_fuse,
+        inputs_as_nchw=inputs_as_nchw,
+        outputs_as_nchw=outputs_as_nchw,
+    )
     return onnx_model(model, options)
 
 
@@ -154,15 +198,20 @@ def evaluate(
     model: Model,
     *,
     outputs: Sequence[str] | None = None,
+    signature: str | None = None,
     feeds: Mapping[str, np.ndarray[Any, Any]] | None = None,
     ema: bool | str = False,
     rename: Mapping[str, str] | None = None,
 ) -> dict[str, np.ndarray[Any, Any]]:
-    """The values of `outputs` (`add:0`), computed by the reference evaluator from `feeds` (by value, `x:0`)."""
+    """The values of `outputs` (`add:0`), computed by the reference evaluator from `feeds` (by value, `x:0`).
+
+    With a signature, both go by its own names.
+    """
     from tensorferry.converters.jobs.freeze_model import run_model
     from tensorferry.converters.jobs.options import Options
 
-    return run_model(model, Options(outputs=outputs, ema=_suffix(ema), rename=rename or {}), feeds or {})
+    options = Options(outputs=outputs, signature=signature, ema=_suffix(ema), rename=rename or {})
+    return run_model(model, options, feeds or {})
 
 
 def diff(

@@ -33,16 +33,22 @@ ROOT = Path(__file__).resolve().parent.parent
 COUNT, SIDE = 12, 1000
 """Matrices of the checkpoint, and their rows and columns: 4 MB each."""
 
-NAMES = {
-    "safetensors": "out.safetensors",
-    "npz": "out.npz",
-    "bundle": "out.ckpt",
-    "onnx": "out.onnx",
+WORDS = {
+    "safetensors": ["out.safetensors"],
+    "npz": ["out.npz"],
+    "bundle": ["out.ckpt"],
+    "onnx": ["out.onnx"],
+    "sharded safetensors": ["out.safetensors", "--max-shard-size", "13MB"],
+    "sharded bundle": ["out.ckpt", "--max-shard-size", "13MB"],
 }
-"""Format -> the destination."""
-FILES = ("out.safetensors", "out.npz", "out.ckpt.data-00000-of-00001", "out.onnx")
-"""What is written first."""
-TARGETS = pytest.mark.parametrize("target", NAMES)
+"""What is converted to -> the destination, and options."""
+OLD_FILES = {
+    "bundle": ["out.ckpt.data-00000-of-00001", "out.ckpt.index", "checkpoint"],
+    "sharded safetensors": [*(f"out-0000{n}-of-00004.safetensors" for n in (1, 2, 3, 4)), "out.safetensors.index.json"],
+    "sharded bundle": [*(f"out.ckpt.data-0000{n}-of-00004" for n in range(4)), "out.ckpt.index", "checkpoint"],
+}
+"""The files of a destination, where they are more than one, in the order in which they are written."""
+TARGETS = pytest.mark.parametrize("target", WORDS)
 OLD = b"the old file"
 
 
@@ -109,7 +115,8 @@ def whole(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
 
 
 def _words(source: Path, folder: Path, target: str) -> list[str]:
-    words = ["convert", str(source), str(folder / NAMES[target])]
+    name, *options = WORDS[target]
+    words = ["convert", str(source), str(folder / name), *options]
     return words + (["--graph", str(source.with_name("graph.pb"))] if target == "onnx" else [])
 
 
@@ -138,7 +145,8 @@ def _wait_for_part(process: subprocess.Popen[str], folder: Path, left: Sequence[
     `left` are the folders of parts that others left.
     """
     while process.poll() is None:
-        parts = [folder / name / file for name in _parts(folder) if name not in left for file in FILES]
+        first = [OLD_FILES.get(target, words)[0] for target, words in WORDS.items()]
+        parts = [folder / name / file for name in _parts(folder) if name not in left for file in first]
         with suppress(FileNotFoundError):
             if any(part.exists() and part.stat().st_size for part in parts):
                 return
@@ -156,15 +164,14 @@ def _content(folder: Path) -> dict[str, str]:
 
 def _old(folder: Path, target: str) -> dict[str, str]:
     """Puts an old destination there."""
-    bundle = ["out.ckpt.data-00000-of-00001", "out.ckpt.index", "checkpoint"]
-    for name in bundle if target == "bundle" else [NAMES[target]]:
+    for name in OLD_FILES.get(target, WORDS[target][:1]):
         (folder / name).write_bytes(OLD)
     return _content(folder)
 
 
 def _is_consistent(found: dict[str, str], before: dict[str, str], after: dict[str, str]) -> bool:
-    """Whether there is the old destination, the new one, or none: of a checkpoint, none without its index."""
-    index = next((name for name in after if name.endswith(".index")), None)
+    """Whether there is the old destination, the new one, or none: of several files, none without their index."""
+    index = next((name for name in after if name.endswith((".index", ".index.json"))), None)
     if index is None:
         return found in (before, after) or not found
     if index not in found:
@@ -179,7 +186,7 @@ def test_killed_at_any_moment(target: str, source: Path, whole: Callable[[str], 
     rng = Random(f"kill {target}")
     expected = whole(target)
     left = 0
-    for number in range(8):
+    for number in range(6):
         force = ["--force"] if number % 2 else []
         before = _old(tmp_path, target) if force else {}
         parts = _parts(tmp_path)
@@ -226,7 +233,7 @@ def test_interrupted_at_any_moment(
 @TARGETS
 def test_a_file_size_limit(target: str, source: Path, tmp_path: Path) -> None:
     before = _old(tmp_path, target)
-    _refused(_start(source, tmp_path, target, "--force", limit=20 << 20), "File too large")
+    _refused(_start(source, tmp_path, target, "--force", limit=10 << 20), "File too large")
     assert _content(tmp_path) == before
     assert not _parts(tmp_path)
 
@@ -307,8 +314,9 @@ def test_a_source_that_changes_while_it_is_read(target: str, change: str, small_
     with pytest.raises(tensorferry.FormatError) as error:
         tensorferry.convert(
             copy / "model.ckpt",
-            out / NAMES[target],
+            out / WORDS[target][0],
             graph=copy / "graph.pb" if target == "onnx" else None,
+            max_shard_size=13_000_000 if target.startswith("sharded") else None,
             force=True,
             progress=when_the_first_bytes_are_written,
         )

@@ -111,8 +111,9 @@ def test_dependencies_are_declared() -> None:
     """Everything that is imported is Python's own, ours, or in setup.cfg."""
     config = setup()
     words = config["options"]["install_requires"].split() + config["options.extras_require"]["runtime"].split()
+    words += config["options.extras_require"]["yaml"].split()
     declared = {re.split(r"[;<>=!~ ]", word)[0].replace("-", "_") for word in words}
-    declared = {{"protobuf": "google"}.get(name, name) for name in declared}
+    declared = {{"protobuf": "google", "PyYAML": "yaml"}.get(name, name) for name in declared}
     foreign = {name.partition(".")[0] for path in MODULES for name in imports(path, for_types=False)}
     foreign -= {"tensorferry", *sys.stdlib_module_names, "tomllib"}
     assert foreign <= declared
@@ -143,9 +144,10 @@ def test_all_data_files_go_into_the_wheel() -> None:
             inside = any(parent.is_symlink() for parent in path.parents) or path.is_symlink()
             if inside or path.is_dir() or path.suffix in (".py", ".pyc"):
                 continue
-            owner = module_name(path.parent / "__init__.py")
-            patterns = [word.strip() for word in declared.get(owner, "").split(",")]
-            assert any(path.match(pattern) for pattern in patterns), f"{path} is not in the package data of {owner}"
+            package = next(parent for parent in path.parents if (parent / "__init__.py").exists())
+            owner = module_name(package / "__init__.py")
+            files = {file for word in declared.get(owner, "").split(",") if word for file in package.glob(word.strip())}
+            assert path in files, f"{path} is not in the package data of {owner}"
 
 
 def test_the_map_of_packages() -> None:

@@ -1,4 +1,4 @@
-"""SavedModels of TensorFlow 1 from the command line; of those of TensorFlow 2 only the variables are read yet."""
+"""SavedModels of TensorFlow 1 from the command line."""
 
 from __future__ import annotations
 
@@ -49,10 +49,3 @@ def test_inspect_names_the_signature() -> None:
     line = refused("convert", MODEL, "x.pb", "--signature", "other")
     assert line.startswith("--signature other: expected a signature of ")
     assert line.endswith("which has: serving_default")
-
-
-def test_those_of_tensorflow_2_are_refused_but_their_variables_read(tmp_path: Path) -> None:
-    module = HOME / "objects_saved_model"
-    assert "its functions are not read yet" in refused("convert", module, tmp_path / "x.onnx")
-    assert "its functions are not read yet" in ferried("inspect", module).out
-    ferried("convert", module, tmp_path / "x.safetensors", "--verify")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import combinations
 from pathlib import Path
 
 import ml_dtypes
@@ -122,7 +123,7 @@ def test_types_that_a_format_lacks_are_listed(tmp_path: Path) -> None:
 def test_types_that_a_format_lacks_are_dropped_on_request(tmp_path: Path) -> None:
     words = ["convert", FIXTURES["bundle_dtypes"].prefix, tmp_path / "w.safetensors", "--unstorable", "drop"]
     report = ferried(*words, "--verify", "--json").json
-    assert report["dropped"]["types/complex128"] == "the format has no type complex128"
+    assert report["dropped"]["types/complex128"] == "the format has no place for complex128"
     wanted = FIXTURES["bundle_dtypes"].tensors()
     assert set(load_file(tmp_path / "w.safetensors")) == set(wanted) - set(report["dropped"])
 
@@ -131,12 +132,25 @@ def test_types_that_a_format_lacks_are_kept_as_bits(tmp_path: Path) -> None:
     source = FIXTURES["bundle_dtypes"].prefix
     words = ["--exclude", "*string*", "--unstorable", "bits", "--verify"]
     outcome = ferried("convert", source, tmp_path / "w.safetensors", *words)
-    assert "types/qint8: qint8" in outcome.out
+    assert "qint8 kept as int8: types/qint8" in outcome.out
     wanted = FIXTURES["bundle_dtypes"].tensors()
     found = load_file(tmp_path / "w.safetensors")
     for name in ("types/complex128", "types/qint8", "types/quint16", "types/qint32"):
         assert found[name].tobytes() == wanted[name].tobytes()
     assert found["types/complex128"].shape == (*wanted["types/complex128"].shape, 2)
+
+
+def test_a_checkpoint_has_no_place_for_some_types_either(tmp_path: Path) -> None:
+    source = FIXTURES["bundle_odd"].prefix
+    outcome = ferry("convert", source, tmp_path / "a.ckpt", "--keep-layout")
+    assert "checkpoint: can't be written with 'list' (variant) (--unstorable says what to do" in outcome.err
+    words = ("convert", source, tmp_path / "a.ckpt", "--keep-layout", "--unstorable", "drop", "--json")
+    assert ferried(*words).json["dropped"] == {"list": "the format has no place for variant"}
+    scale = np.array([1, 2], ml_dtypes.float8_e8m0fnu)  # of safetensors, and not of TensorFlow
+    header = json.dumps({"a": {"dtype": "F8_E8M0", "shape": [2], "data_offsets": [0, 2]}}).encode()
+    (tmp_path / "e8.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + scale.tobytes())
+    ferried("convert", tmp_path / "e8.safetensors", tmp_path / "b.ckpt", "--unstorable", "bits", "--verify")
+    assert tensorferry.load_checkpoint(tmp_path / "b.ckpt")["a"].tobytes() == scale.tobytes()
 
 
 def test_what_is_not_a_weight_is_left_out_and_told(tmp_path: Path) -> None:
@@ -166,6 +180,47 @@ def test_names_of_a_tensorflow_2_checkpoint(tmp_path: Path) -> None:
     ferried("convert", source, tmp_path / "keys.safetensors", "--names", "key")
     assert all(name.endswith(".ATTRIBUTES/VARIABLE_VALUE") for name in load_file(tmp_path / "keys.safetensors"))
     assert "norm/gamma" not in tensorferry.load_checkpoint(source)
+
+
+@pytest.fixture(scope="module")
+def everywhere(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The same two tensors in every format."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    folder = tmp_path_factory.mktemp("everywhere")
+    add = HOME / "add"
+    ferried("convert", add, folder / "w.safetensors")
+    ferried("convert", add, folder / "s.safetensors", "--max-shard-size", "4")
+    ferried("convert", add, folder / "w.npz")
+    ferried("convert", add, folder / "w.ckpt", "--max-shard-size", "4")
+    arrays = FIXTURES["add"].tensors()
+    weights = [numpy_helper.from_array(value, f"{name}:0") for name, value in arrays.items()]  # as graphs have them
+    model = helper.make_model(helper.make_graph([], "g", [], [], initializer=weights))
+    onnx.save_model(model, folder / "w.onnx")
+    onnx.save_model(model, folder / "e.onnx", save_as_external_data=True, location="e.data", size_threshold=0)
+    found = [
+        folder / name for name in ("w.safetensors", "s.safetensors.index.json", "w.npz", "w.ckpt", "w.onnx", "e.onnx")
+    ]
+    return {path.name: path for path in [add, add / "frozen_raw.pb", *found]}
+
+
+EVERYWHERE = (
+    "add",
+    "frozen_raw.pb",
+    "w.safetensors",
+    "s.safetensors.index.json",
+    "w.npz",
+    "w.ckpt",
+    "w.onnx",
+    "e.onnx",
+)
+
+
+@pytest.mark.parametrize(("a", "b"), list(combinations(EVERYWHERE, 2)))
+def test_diff_of_any_two(a: str, b: str, everywhere: dict[str, Path]) -> None:
+    for pair in (everywhere[a], everywhere[b]), (everywhere[b], everywhere[a]):
+        assert ferried("diff", *pair).out == "2 equal, 0 different, 0 only in A, 0 only in B\n"
 
 
 def test_diff_across_formats(tmp_path: Path) -> None:

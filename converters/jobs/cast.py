@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from tensorferry.formats.dtype import DTYPES, DType
 from tensorferry.formats.errors import UsageError
+from tensorferry.formats.sliced import Part, SlicedTensor
 from tensorferry.formats.tensor import ArrayTensor, Buffer, Tensor
+
+from ..views import bases
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,15 +61,32 @@ def cast_floats(tensors: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
         raise UsageError(f"--dtype {name}", f"expected one of {', '.join(TYPES)}")
     dtype = DTYPES[name]
     return {
-        key: Cast(tensor, dtype) if tensor.dtype.is_floating and tensor.dtype != dtype else tensor
+        key: _cast(tensor, dtype) if tensor.dtype.is_floating and tensor.dtype != dtype else tensor
         for key, tensor in tensors.items()
     }
 
 
 def overflows(tensors: Mapping[str, Tensor]) -> list[str]:
     """What to say of the values that the last reading of cast tensors found too large."""
+    counts = {name: _overflowed(tensor) for name, tensor in tensors.items()}
     return [
-        f"{name}: {tensor.overflowed} of {tensor.size} values are too large for {tensor.dtype}, and infinite now"
-        for name, tensor in tensors.items()
-        if isinstance(tensor, Cast) and tensor.overflowed
+        f"{name}: {count} of {tensors[name].size} values are too large for {tensors[name].dtype}, and infinite now"
+        for name, count in counts.items()
+        if count
     ]
+
+
+def _cast(tensor: Tensor, dtype: DType) -> Tensor:
+    """A tensor in slices is cast slice by slice, and stays one."""
+    if not isinstance(tensor, SlicedTensor):
+        return Cast(tensor, dtype)
+    parts = [Part(part.start, _cast(part.tensor, dtype)) for part in tensor.parts]
+    return SlicedTensor(dtype, tensor.shape, parts, name=tensor.name, path=tensor.path)
+
+
+def _overflowed(tensor: Tensor) -> int:
+    if isinstance(tensor, SlicedTensor):
+        return sum(_overflowed(part.tensor) for part in tensor.parts)
+    if isinstance(tensor, Cast):
+        return tensor.overflowed
+    return sum(_overflowed(base) for base in bases(tensor))

@@ -9,13 +9,17 @@ publish    the parts take the destination's place, together, or vanish
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from tensorferry.formats.atomic import OutputSet, check_destination
-from tensorferry.formats.errors import UsageError, listing
+from tensorferry.formats.errors import DestinationError, UsageError, listing
 from tensorferry.formats.stream import watcher
+from tensorferry.formats.tensor import SplatTensor, Tensor
+from tensorferry.formats.tensor_proto import ProtoTensor
 
+from .config_beside import weights_in, with_config
 from .job import Job
 from .options import Options, Path
 from .report import Report
@@ -45,14 +49,17 @@ def convert(source: Path, destination: Path, options: Options | None = None) -> 
     verification that fails raises nothing and writes nothing: `report.verified` is False.
     """
     options = options or Options()
-    path = os.fspath(destination)
+    path = weights_in(os.fspath(destination), options)
     target = _format_of(path, options.to)
     _refuse_contradictions(target, options)
     report = Report(os.fspath(source), path, target, dry_run=options.dry_run)
     job = _plan(source, target, options, report)
+    if path != os.fspath(destination):
+        job = with_config(job, source, options, report)
     sources = _files_of(source, options)
     for file in job.destinations(path):
         check_destination(file, options.force, sources=sources)
+    _check_room(path, job)
     if options.dry_run:
         return report
     try:
@@ -68,6 +75,24 @@ def convert(source: Path, destination: Path, options: Options | None = None) -> 
     else:
         job.published(path, report, force=options.force)
     return report
+
+
+def _check_room(path: str, job: Job) -> None:
+    """DestinationError where tensors of a graph, whose few bytes may claim any size, exceed the room on the disk."""
+    needed = sum(tensor.nbytes for tensor in job.tensors_written if tensor.dtype.is_plain and _is_claim(tensor))
+    try:
+        free = shutil.disk_usage(os.path.dirname(os.path.abspath(path))).free
+    except OSError:
+        return  # writing will say what is wrong with the directory
+    if needed > free:
+        raise DestinationError(path, f"expected room for {needed} bytes, got {free} that are free")
+
+
+def _is_claim(tensor: Tensor) -> bool:
+    """Whether a tensor's size is no sign of as many bytes in a file."""
+    while isinstance(base := getattr(tensor, "base", None), Tensor):
+        tensor = base
+    return isinstance(tensor, (ProtoTensor, SplatTensor))
 
 
 @contextmanager
@@ -134,8 +159,25 @@ def _refuse_contradictions(target: str, options: Options) -> None:
         "--unstorable": options.unstorable != "error",
     }
     _refuse(graph_only if target in WEIGHTS else weights_only, target)
-    _refuse({"--opset": options.opset} if target != "onnx" else {}, target)
-    _refuse({"--max-shard-size": options.max_shard_size} if target != "safetensors" else {}, target)
+    onnx_only = {
+        "--opset": options.opset,
+        "--no-fuse": options.no_fuse,
+        "--inputs-as-nchw": options.inputs_as_nchw,
+        "--outputs-as-nchw": options.outputs_as_nchw,
+        "--external-data": options.external_data,
+    }
+    _refuse(onnx_only if target != "onnx" else {}, target)
+    graph_def_only = {
+        "--keep-functions": options.keep_functions,
+        "--clean": options.clean,
+        "--fold-constants": options.fold_constants,
+        "--fold-batch-norm": options.fold_batch_norm,
+    }
+    _refuse(graph_def_only if target not in ("graphdef", "pbtxt") else {}, target)
+    _refuse({"--max-shard-size": options.max_shard_size} if target not in ("safetensors", "bundle") else {}, target)
+    _refuse({"--keep-layout": options.keep_layout} if target != "bundle" else {}, target)
+    if options.max_shard_size and options.keep_layout:
+        raise UsageError("--max-shard-size, --keep-layout", "expected one of them, got both")
     if options.outputs and options.signature:
         raise UsageError("--outputs, --signature", "expected one of them, got both")
 

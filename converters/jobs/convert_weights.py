@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from tensorferry.formats.atomic import OutputSet
 from tensorferry.formats.detect import detect
+from tensorferry.formats.dtype import STRING
+from tensorferry.formats.sliced import refuse_incomplete
 from tensorferry.formats.tensor import Tensor
 
 from ..load import load_checkpoint
-from ..names.named import named_tensors, source_name
+from ..names.named import Named, named_tensors
 from ..names.roles import BOOKKEEPING, EMA, OPTIMIZER, STEP, WEIGHT
-from ..names.selection import Entry, Selection
-from .cast import Cast, cast_floats, overflows
-from .convert_bundle import BundleJob, storage_order
+from ..names.selection import Selection
+from .cast import cast_floats, overflows
+from .convert_bundle import BundleJob, keep_object_graph, plan_bundle
 from .job import Job
 from .options import Options, Path
+from .provenance import metadata_notes, provenance, without_renames
 from .report import Checked, Report, plural
-from .shards import plan_shards, shard_index, shard_names
+from .shards import leftover_notes, plan_shards, shard_index, shard_names
 from .storable import make_storable
 from .verify import verify_tensors
 
@@ -38,30 +41,55 @@ def plan_weights(source: Path, target: str, options: Options, report: Report) ->
     """Selects and renames the tensors of `source`, and accounts for them in `report`."""
     scheme = options.names or ("key" if target == "bundle" else None)
     named = named_tensors(detect(source), scheme)
-    surplus = {} if options.keep_optimizer else {n: SURPLUS[r] for n, r in named.roles.items() if r != WEIGHT}
-    selection = options.select(named.tensors, surplus)
+    selection = options.select(named.tensors, _surplus(named, target, options))
     report.notes += named.notes
     report.dropped |= named.dropped
     report.dropped_bytes = sum(t.nbytes for n, t in named.tensors.items() if n in selection.dropped)
     tensors: dict[str, Tensor] = selection.tensors
+    if not options.keep_layout:
+        refuse_incomplete(tensors.values())
     if options.dtype:
         tensors = cast_floats(tensors, options.dtype)
-    casts = [tensor for tensor in tensors.values() if isinstance(tensor, Cast)]
-    if casts:
-        types = sorted({str(tensor.base.dtype) for tensor in casts})
-        report.notes.append(f"{plural(len(casts), 'tensor')} cast from {', '.join(types)} to {options.dtype}")
-    if target != "bundle":
-        tensors = _storable(tensors, target, options.unstorable, selection, report)
-    report.take(selection)
-    report.keep(Entry(e.target, e.source, tensors[e.target], e.averaged) for e in selection.entries.values())
+        report.notes += _casts(selection.tensors, tensors, options.dtype)
+    tensors = _storable(tensors, target, options.unstorable, selection, report)
     if target == "bundle":
-        order = storage_order(source, selection, named.keys)
-        return BundleJob({name: tensors[name] for name in order})
+        report.notes += keep_object_graph(named, selection, tensors)
+    report.take(selection)
+    report.keep(replace(entry, tensor=tensors[entry.target]) for entry in selection.entries.values())
+    metadata = None
+    if target == "safetensors":
+        metadata = provenance(source, named.origin, _renames(named, selection))
+    report.notes += metadata_notes(named.origin, metadata)
+    if target == "bundle":
+        return plan_bundle(tensors, named, selection, options, report)
     shards: list[Mapping[str, Tensor]] = [tensors]
     if options.max_shard_size is not None and sum(t.nbytes for t in tensors.values()) > options.max_shard_size:
         shards = list(plan_shards(tensors, options.max_shard_size))
         report.notes.append(f"divided into {plural(len(shards), 'file')}")
-    return WeightsJob(target, tensors, shards, source_name(source))
+    return WeightsJob(target, tensors, shards, metadata or {})
+
+
+def _surplus(named: Named, target: str, options: Options) -> dict[str, str]:
+    """Why what is not a weight is left out, by name."""
+    surplus: dict[str, str] = {}
+    for name, role in named.roles.items():
+        if role == BOOKKEEPING and named.tensors[name].dtype.kind == STRING and target != "bundle":
+            surplus[name] = "of use in a checkpoint only"
+        elif role != WEIGHT and not options.keep_optimizer:
+            surplus[name] = SURPLUS[role]
+    return surplus
+
+
+def _casts(before: Mapping[str, Tensor], after: Mapping[str, Tensor], dtype: str) -> list[str]:
+    """What to say of the tensors that are cast."""
+    types = [str(before[name].dtype) for name in after if after[name].dtype != before[name].dtype]
+    return [f"{plural(len(types), 'tensor')} cast from {', '.join(sorted(set(types)))} to {dtype}"] if types else []
+
+
+def _renames(named: Named, selection: Selection) -> dict[str, str]:
+    """The source's own name -> the result's, where they differ and the value is the same."""
+    pairs = ((named.keys[entry.source], entry.target) for entry in selection.entries.values() if not entry.how)
+    return {old: new for old, new in pairs if old != new}
 
 
 def _storable(
@@ -69,10 +97,12 @@ def _storable(
 ) -> dict[str, Tensor]:
     """The tensors in types that the format has; those that are dropped leave the selection."""
     if target == "npz":
-        from tensorferry.formats.npz_file import has_type, refuse_unstorable
+        from tensorferry.formats.npz_file import can_hold, refuse_unstorable
+    elif target == "safetensors":
+        from tensorferry.formats.safetensors_file import can_hold, refuse_unstorable
     else:
-        from tensorferry.formats.safetensors_file import has_type, refuse_unstorable
-    tensors, dropped, notes = make_storable(tensors, has_type, policy)
+        from tensorferry.formats.bundle_writer import can_hold, refuse_unstorable
+    tensors, dropped, notes = make_storable(tensors, can_hold, policy)
     for name, reason in dropped.items():
         selection.dropped[selection.entries.pop(name).source] = reason
     report.notes += notes
@@ -87,7 +117,13 @@ class WeightsJob(Job):
     target: str
     tensors: Mapping[str, Tensor]
     shards: list[Mapping[str, Tensor]]
-    source: str
+    metadata: Mapping[str, str]
+    """What safetensors files say of their origin."""
+
+    @property
+    def tensors_written(self) -> Iterable[Tensor]:
+        """All of them."""
+        return self.tensors.values()
 
     def destinations(self, path: str) -> list[str]:
         """The one file; or the shards beside where it would be, and their index."""
@@ -109,13 +145,13 @@ class WeightsJob(Job):
         report.notes += overflows(self.tensors)
 
     def _write_safetensors(self, files: OutputSet, path: str) -> None:
-        from tensorferry import __version__
         from tensorferry.formats.safetensors_file import write_safetensors
 
-        metadata = {"format": "pt", "producer": f"tensorferry {__version__}", "source": self.source}
         destinations = self.destinations(path)
+        metadata = self.metadata
         for shard, destination in zip(self.shards, destinations, strict=False):
             write_safetensors(destination, shard, metadata, files=files)
+            metadata = without_renames(metadata)
         if len(destinations) > 1:
             named = dict(zip(map(os.path.basename, destinations), self.shards, strict=False))
             files.open(destinations[-1]).write(json.dumps(shard_index(named), indent=2).encode() + b"\n")
@@ -127,3 +163,8 @@ class WeightsJob(Job):
             if not destination.endswith(".json"):
                 found |= load_checkpoint(part)
         return verify_tensors(self.tensors, found)
+
+    def published(self, path: str, report: Report, *, force: bool) -> None:
+        """Tells of what an older result has left."""
+        if self.target == "safetensors":
+            report.notes += leftover_notes(self.destinations(path))

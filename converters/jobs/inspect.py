@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tensorferry.formats.detect import Source, detect
-from tensorferry.formats.errors import UnsupportedError, one_line
+from tensorferry.formats.errors import UnsupportedError, UsageError, one_line
 from tensorferry.formats.tensor import Tensor
 
 from ..ir import Model, Signature, ValueInfo, node_name
 from ..load import load_model
+from ..mapping.recognition import Recognised, recognise
 from ..names.named import named_tensors
 from ..names.roles import WEIGHT
 from ..passes.prune import prune
@@ -44,9 +45,15 @@ class Inspection:
     tensors: dict[str, Tensor] | None = None
     roles: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    recognised: Sequence[Recognised] = ()
+    """The presets (`--map`) that are made for tensors like these."""
     model: Model | None = None
     inputs: list[ValueInfo] = field(default_factory=list)
     outputs: list[ValueInfo] = field(default_factory=list)
+    graph: str | None = None
+    """Another graph that was given for the checkpoint."""
+    tag: str | None = None
+    """The tag by which a MetaGraph was chosen."""
 
     @property
     def ops(self) -> dict[str, int]:
@@ -54,22 +61,33 @@ class Inspection:
         return {} if self.model is None else dict(Counter(node.op for node in self.model.graph).most_common())
 
     @property
-    def convert_line(self) -> str:
-        """A command that converts the graph to ONNX; empty where no outputs were found."""
-        if not self.outputs or self.model is None:
-            return ""
-        signature = choose_signature(self.model, None)
-        chosen = f"--signature {shlex.quote(signature.name)}" if signature is not None else ""
-        outputs = "--outputs " + shlex.quote(",".join(info.value for info in self.outputs))
+    def convert_lines(self) -> list[str]:
+        """Commands that convert the graph to ONNX: one for each signature, or the one for the likely outputs."""
+        if self.model is None:
+            return []
+        default = choose_signature(self.model, None)
+        names = [default.name] if default is not None else []
+        names += [name for name in self.model.signatures if name not in names]
+        chosen = [f"--signature {shlex.quote(name)}" for name in names]
+        if not names and self.outputs:
+            chosen = ["--outputs " + shlex.quote(",".join(info.value for info in self.outputs))]
         target = (os.path.basename(os.path.abspath(self.path)).split(".")[0] or "model") + ".onnx"
-        line = f"tensorferry convert {shlex.quote(self.path)} {shlex.quote(target)} {chosen or outputs}"
-        if self.model.path not in (self.source.graph, self.source.path):
-            line += f" --graph {shlex.quote(self.model.path)}"
-        return one_line(line)
+        start = f"tensorferry convert {shlex.quote(self.path)} {shlex.quote(target)}"
+        end = f" --tag {shlex.quote(self.tag)}" if self.tag is not None else ""
+        if self.graph is not None:
+            end += f" --graph {shlex.quote(self.graph)}"
+        return [one_line(f"{start} {choice}{end}") for choice in chosen]
+
+    @property
+    def convert_line(self) -> str:
+        """The first of them; empty where there is none."""
+        return next(iter(self.convert_lines), "")
 
     def to_dict(self) -> dict[str, Any]:
         """The inspection as JSON has it."""
         found: dict[str, Any] = {"path": self.path, "kind": self.source.kind}
+        if self.recognised:
+            found["recognised"] = [{"preset": each.name, "says": each.says} for each in self.recognised]
         if self.tensors is not None:
             found["checkpoint"] = self.source.checkpoint
             found["variables"] = [
@@ -93,6 +111,7 @@ class Inspection:
                 "signatures": {name: _signature_dict(s) for name, s in self.model.signatures.items()},
                 "ops": self.ops,
                 "convert": self.convert_line,
+                "conversions": self.convert_lines,
             }
         return found
 
@@ -122,6 +141,7 @@ class Inspection:
             total = sum(tensor.nbytes for tensor in self.tensors.values())
             lines[0] += f", {plural(len(self.tensors), 'variable')}, {size_text(total)}"
             lines += map(one_line, self.notes)
+            lines += [f"looks like {one_line(each.says)}: --map {each.name}" for each in self.recognised]
             if self.source.checkpoint not in (None, self.path):
                 lines.append(f"checkpoint: {one_line(self.source.checkpoint)}")
         if self.model is not None:
@@ -132,41 +152,49 @@ class Inspection:
         return "\n".join(lines)
 
     def _graph_blocks(self, model: Model) -> Iterable[str]:
-        rows: list[Sequence[str]] = []
-        for label, infos in (("input", self.inputs), ("output", self.outputs)):
-            rows += [(label, one_line(info.value), info_text(info)) for info in infos]
-        yield columns(rows) if rows else "no inputs or outputs found: name the outputs with --outputs"
+        if not model.signatures:
+            rows: list[Sequence[str]] = []
+            for label, infos in (("input", self.inputs), ("output", self.outputs)):
+                rows += [(label, one_line(info.value), info_text(info) + self._remark(info)) for info in infos]
+            yield columns(rows) if rows else "no inputs or outputs found: name the outputs with --outputs"
         for signature in model.signatures.values():
-            rows = [(f"signature {one_line(signature.name)}", "", "", "")]
-            for label, named in (("input", signature.inputs), ("output", signature.outputs)):
-                rows += [
-                    ("", label, one_line(name), one_line(f"{info.value} {info_text(info)}"))
-                    for name, info in named.items()
-                ]
-            yield columns(rows)
+            rows = [
+                (f"  {label}", one_line(name), one_line(info_text(info) + self._remark(info)), one_line(info.value))
+                for label, named in (("input", signature.inputs), ("output", signature.outputs))
+                for name, info in named.items()
+            ]
+            yield f"signature {one_line(signature.name)}\n{columns(rows) if rows else '  without inputs and outputs'}"
         yield "ops: " + ", ".join(f"{one_line(op)} {count}" for op, count in self.ops.items())
-        if self.convert_line:
-            yield f"convert with: {self.convert_line}"
+        if self.convert_lines:
+            yield "convert with: " + "\n              ".join(self.convert_lines)
+
+    def _remark(self, info: ValueInfo) -> str:
+        """What else there is to say of an input."""
+        node = None if self.model is None else self.model.graph.nodes.get(node_name(info.value))
+        return ", has a default" if node is not None and node.op == "PlaceholderWithDefault" else ""
 
 
-def inspect(path: str | os.PathLike[str], *, graph: str | os.PathLike[str] | None = None) -> Inspection:
-    """What is at `path`; `graph` gives another graph for a checkpoint."""
+def inspect(
+    path: str | os.PathLike[str], *, graph: str | os.PathLike[str] | None = None, tag: str | None = None
+) -> Inspection:
+    """What is at `path`; `graph` gives another graph for a checkpoint, `tag` chooses a MetaGraph of a SavedModel."""
     source = detect(path)
-    found = Inspection(os.fspath(path), source)
+    found = Inspection(os.fspath(path), source, graph=None if graph is None else os.fspath(graph), tag=tag)
     if source.graph is not None or source.kind in ("graph_def", "saved_model") or graph is not None:
-        found.model = _model(found, graph)
+        found.model = _model(found)
     if found.model is None or found.model.tensors is not None:
         named = named_tensors(source)
         found.tensors, found.roles, found.notes = named.tensors, named.roles, [*found.notes, *named.notes]
+        found.recognised = recognise(named.tensors)
     return found
 
 
-def _model(found: Inspection, graph: str | os.PathLike[str] | None) -> Model | None:
-    """The graph with its interface; None, and a note, for a SavedModel whose graph is not read."""
+def _model(found: Inspection) -> Model | None:
+    """The graph with its interface; None, and a note, for a SavedModel whose graph is not read or not chosen."""
     try:
-        model = load_model(found.path, graph=graph)
-    except UnsupportedError as error:
-        if found.source.kind != "saved_model":
+        model = load_model(found.path, graph=found.graph, tag=found.tag)
+    except (UnsupportedError, UsageError) as error:
+        if found.source.kind != "saved_model" or found.tag is not None:
             raise
         found.notes = [str(error)]
         return None
@@ -178,6 +206,8 @@ def _find_interface(found: Inspection, model: Model) -> None:
     signature = choose_signature(model, None)
     if signature is not None:
         found.inputs, found.outputs = list(signature.inputs.values()), list(signature.outputs.values())
+        return
+    if model.signatures:
         return
     found.outputs = [value_info(model.graph, value) for value in likely_outputs(model.graph)]
     found.inputs = needed_inputs(prune(model.graph, [node_name(info.value) for info in found.outputs]))

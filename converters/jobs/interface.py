@@ -47,7 +47,10 @@ def likely_outputs(graph: Graph) -> list[str]:
     results = _reached(consumers, sources or graph.nodes, stop=_SHAPES if sources else ())
     found = []
     for node in graph:
-        taken = any(node_name(v) == node.name for user in consumers[node.name] for v in user.data_inputs)
+        users = consumers[node.name]
+        taken = any(node_name(v) == node.name for user in users for v in user.data_inputs)
+        if node.op in ("Merge", "RefMerge") and users:
+            continue  # a conditional that others wait for: an assertion
         if not taken and node.name in results and node.name not in upkeep and not _is_upkeep(graph, node):
             found.append(f"{node.name}:0")
     return found

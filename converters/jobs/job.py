@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from tensorferry.formats.atomic import OutputSet
+from tensorferry.formats.tensor import Tensor
 
 from .report import Checked, Report
 
@@ -18,6 +19,11 @@ class Job(ABC):
     @abstractmethod
     def destinations(self, path: str) -> list[str]:
         """The files that will be written, the one that refers to the others last."""
+
+    @property
+    def tensors_written(self) -> Iterable[Tensor]:
+        """The tensors whose values are written out, whole."""
+        return ()
 
     @abstractmethod
     def write(self, files: OutputSet, path: str, report: Report) -> None:

@@ -1,17 +1,21 @@
-"""Shards: weights in several safetensors files of a bounded size, as Hugging Face's loaders expect them.
+"""Shards: weights in several files of a bounded size: the data files of a checkpoint, or as Hugging Face's loaders
+expect safetensors,
 
     model-00001-of-00003.safetensors ...     the tensors, in the order of the source; each file below the limit
     model.safetensors.index.json             {"metadata": {"total_size": bytes}, "weight_map": {name: file}}
 
-A tensor that is larger than the limit has a file of its own.
+A tensor that is larger than the limit has a file of its own. Strings that are in no bundle count as nothing, for their
+size is known only once they are read.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from tensorferry.formats.errors import UsageError
+from tensorferry.formats.bundle_strings import StringTensor
+from tensorferry.formats.errors import UsageError, listing
 from tensorferry.formats.tensor import Tensor
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -30,11 +34,12 @@ def plan_shards(tensors: Mapping[str, Tensor], limit: int) -> list[dict[str, Ten
     shards: list[dict[str, Tensor]] = [{}]
     used = 0
     for name, tensor in tensors.items():
-        if shards[-1] and used + tensor.nbytes > limit:
+        size = tensor.size_on_disk if isinstance(tensor, StringTensor) else tensor.nbytes
+        if shards[-1] and used + size > limit:
             shards.append({})
             used = 0
         shards[-1][name] = tensor
-        used += tensor.nbytes
+        used += size
     return shards
 
 
@@ -50,3 +55,19 @@ def shard_index(shards: Mapping[str, Mapping[str, Tensor]]) -> dict[str, object]
         "metadata": {"total_size": total},
         "weight_map": {name: file for file in sorted(shards) for name in sorted(shards[file])},
     }
+
+
+def leftover_notes(written: Sequence[str]) -> list[str]:
+    """What to say of the files of an older result, which had another number of them, beside those now `written`.
+
+    The last of these tells the name: the index, where there is one.
+    """
+    folder, name = os.path.split(written[-1])
+    if name.endswith(".index"):
+        stem, pattern = name.removesuffix(".index"), r"\.data-\d{5}-of-\d{5}"
+    else:
+        stem = name.removesuffix(".index.json").removesuffix(".safetensors")
+        pattern = r"(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?"
+    names = {os.path.basename(path) for path in written}
+    old = [n for n in os.listdir(folder or ".") if n not in names and re.fullmatch(re.escape(stem) + pattern, n)]
+    return [f"files of an older result are still there: {listing(sorted(old), 6)}"] if old else []

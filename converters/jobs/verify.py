@@ -10,7 +10,8 @@ Floating-point outputs agree within rtol 1e-3 and atol 1e-5; all others are equa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tensorferry.formats.dtype import DType
@@ -24,8 +25,12 @@ from .report import Checked
 if TYPE_CHECKING:
     import numpy as np
 
+    from ..tables import Table
+
     Arrays = dict[str, np.ndarray[Any, Any]]
 
+_LARGEST = 1 << 28
+"""Elements of an input whose values are made up."""
 RTOL, ATOL = 1e-3, 1e-5
 
 
@@ -43,27 +48,59 @@ def verify_tensors(expected: Mapping[str, Tensor], written: Mapping[str, Tensor]
     return checks + [Checked(name, float("nan"), equal=False) for name in extra]
 
 
-def run_graph(graph: Graph, outputs: Mapping[str, str], feeds: Arrays, values: Mapping[str, Tensor]) -> Arrays:
-    """The outputs (public name -> value) of a graph, by the reference evaluator."""
+def run_graph(
+    graph: Graph,
+    outputs: Mapping[str, str],
+    feeds: Arrays,
+    values: Mapping[str, Tensor],
+    tables: Mapping[str, Table],
+) -> Arrays:
+    """The outputs (public name -> value) of a graph with the `values` of its variables, by the reference evaluator."""
     from ..evaluation.evaluate import evaluate
 
-    found = evaluate(graph, list(outputs.values()), feeds, values)
+    contents = {name: table.arrays() for name, table in tables.items()}
+    found = evaluate(graph, list(outputs.values()), feeds, values, contents)
     return {name: found[value] for name, value in outputs.items()}
 
 
 def run_onnx(path: str, feeds: Arrays) -> Arrays:
     """The outputs of the ONNX model at `path`."""
+    given = {name: _as_text(array) for name, array in feeds.items()}
     try:
         import onnxruntime
     except ModuleNotFoundError:
         from onnx.reference import ReferenceEvaluator
 
         session = ReferenceEvaluator(path)
-        return dict(zip(session.output_names, session.run(None, feeds), strict=True))
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return dict(zip([o.name for o in session.get_outputs()], session.run(None, feeds), strict=True))
+        found = dict(zip(session.output_names, session.run(None, given), strict=True))
+    else:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        found = dict(zip([o.name for o in session.get_outputs()], session.run(None, given), strict=True))
+    return {name: _as_bytes(array) for name, array in found.items()}
+
+
+def _as_text(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Strings as ONNX has them: text, not bytes."""
+    if array.dtype != object:
+        return array
+    return _each(array, lambda item: item.decode("utf-8", "replace") if isinstance(item, bytes) else item)
+
+
+def _as_bytes(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Strings as TensorFlow has them."""
+    if getattr(array, "dtype", None) is None or array.dtype.kind not in "OU":
+        return array
+    return _each(array, lambda item: item.encode() if isinstance(item, str) else item)
+
+
+def _each(array: np.ndarray[Any, Any], change: Callable[[Any], Any]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    changed: np.ndarray[Any, Any] = np.empty(array.size, object)
+    changed[:] = [change(item) for item in array.reshape(-1).tolist()]
+    return np.reshape(changed, array.shape)
 
 
 def compare_outputs(expected: Arrays, found: Arrays) -> list[Checked]:
@@ -89,8 +126,17 @@ def _largest(a: Tensor, b: Tensor) -> float:
     return 0.0 if exact is None or exact.largest is None else exact.largest
 
 
-def random_feeds(inputs: Sequence[ValueInfo], *, seed: int = 0) -> Arrays:
-    """Random arrays for placeholders: normal floats, integers 0 and 1, and 2, 3, 3, ... for unknown sizes."""
+def words_of(tables: Mapping[str, Table]) -> list[bytes]:
+    """Some of the words that a model's tables know."""
+    words = [word for table in tables.values() if table.keys.dtype.kind == "string" for word in table.arrays()[0][:100]]
+    return list(dict.fromkeys(words))
+
+
+def random_feeds(inputs: Sequence[ValueInfo], *, seed: int = 0, words: Sequence[bytes] = ()) -> Arrays:
+    """Random arrays for placeholders: normal floats, integers 0 and 1, and 2, 3, 3, ... for unknown sizes.
+
+    Strings are `text` and, where the model knows any, its `words`.
+    """
     import numpy as np
 
     random = np.random.default_rng(seed)
@@ -99,11 +145,15 @@ def random_feeds(inputs: Sequence[ValueInfo], *, seed: int = 0) -> Arrays:
         if info.shape.dims is None or info.dtype is None:
             raise UnsupportedError(info.value, "expected an input of known type and rank, to make up values for it")
         shape = [size if size >= 0 else (2 if axis == 0 else 3) for axis, size in enumerate(info.shape.dims)]
-        feeds[info.value] = _random(random, shape, info.dtype, info.value)
+        if math.prod(shape) > _LARGEST:
+            raise UnsupportedError(info.value, f"expected an input of at most {_LARGEST} elements, got {info.shape}")
+        feeds[info.value] = _random(random, shape, info.dtype, info.value, [b"text", *words])
     return feeds
 
 
-def _random(random: np.random.Generator, shape: list[int], dtype: DType, where: str) -> np.ndarray[Any, Any]:
+def _random(
+    random: np.random.Generator, shape: list[int], dtype: DType, where: str, words: Sequence[bytes]
+) -> np.ndarray[Any, Any]:
     import numpy as np
 
     if dtype.is_floating or dtype.kind == "complex":
@@ -111,5 +161,8 @@ def _random(random: np.random.Generator, shape: list[int], dtype: DType, where: 
     if dtype.is_integer or dtype.kind == "boolean":
         return random.integers(0, 2, shape).astype(dtype.numpy())
     if dtype.kind == "string":
-        return np.full(shape, b"text", object)
+        known = np.empty(len(words), object)
+        known[:] = words
+        chosen: np.ndarray[Any, Any] = known[random.integers(0, len(words), shape)]
+        return np.asarray(chosen, object)
     raise UnsupportedError(where, f"expected an input whose values can be made up, got one of type {dtype}")

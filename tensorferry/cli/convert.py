@@ -7,6 +7,12 @@ import click
 from .options import EmaCommand, ema_option, graph_option, json_option, names, print_json
 from .progress import progress_bar
 
+NO_FUSE = (
+    "dilations, duplicates, layout, clip, hard_sigmoid, softmax, gelu, layer_norm, tensordot, one_dimension, pads, "
+    "batch_norm, conv_bias, gemm, affine, reshapes, scales, recurrent"
+)
+"""`tensorferry.converters.lowering.PASSES`, which would take long to load."""
+
 
 @click.command(cls=EmaCommand)
 @click.argument("src")
@@ -21,10 +27,14 @@ from .progress import progress_bar
 )
 @click.option("--signature", metavar="NAME", help="Take inputs and outputs of this signature.")
 @click.option("--tag", metavar="T", help="Take the MetaGraph of a SavedModel with this tag; default: serve.")
-@click.option("--map", "maps", metavar="FILE", multiple=True, help="A table of names, {source: target}, JSON or TOML.")
+@click.option(
+    "--map", "maps", metavar="FILE|PRESET", multiple=True, help="A table of names or rules; see tensorferry map --help."
+)
 @click.option(
     "--rename", "renames", metavar="OLD=NEW", multiple=True, help="OLD in SRC is NEW in DST, or in the graph."
 )
+@click.option("--allow-unmatched", is_flag=True, help="Let rules of a table match nothing.")
+@click.option("--allow-unused", is_flag=True, help="Leave out weights that no rule of a table takes.")
 @ema_option
 @click.option("--include", metavar="GLOB", multiple=True, help="Take only the variables of these names.")
 @click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out the variables of these names.")
@@ -34,8 +44,17 @@ from .progress import progress_bar
 @click.option(
     "--unstorable", default="error", metavar="POLICY", help="Types that DST lacks: error, drop, or keep as bits."
 )
-@click.option("--max-shard-size", metavar="5GB", help="Divide safetensors into files of at most this size.")
+@click.option("--max-shard-size", metavar="5GB", help="Divide weights into files of at most this size.")
+@click.option("--keep-layout", is_flag=True, help="Keep a checkpoint's data files and the slices of its variables.")
+@click.option("--clean", is_flag=True, help="Rid a frozen graph of checks, dropout, identities and foldable constants.")
+@click.option("--fold-constants", is_flag=True, help="Fold constants in a frozen graph.")
+@click.option("--fold-batch-norm", is_flag=True, help="Fold batch normalization into weights in a frozen graph.")
+@click.option("--keep-functions", is_flag=True, help="Leave functions and their calls in a frozen graph.")
 @click.option("--opset", metavar="N", type=int, help="The ONNX opset; default 18.")
+@click.option("--no-fuse", "no_fuse", metavar="NAMES", help=f"Leave out rewrites of the ONNX graph: {NO_FUSE}.")
+@click.option("--inputs-as-nchw", metavar="A:0,B:0", help="Give these inputs of the ONNX model their channels second.")
+@click.option("--outputs-as-nchw", metavar="C:0", help="Give these outputs of the ONNX model their channels second.")
+@click.option("--external-data", is_flag=True, help="Put the ONNX model's weights into a file beside it, DST.data.")
 @click.option("--verify", is_flag=True, help="Compare what is written with what was read, and write it only if equal.")
 @click.option("--dry-run", is_flag=True, help="Check and report everything, write nothing.")
 @click.option("--force", is_flag=True, help="Replace DST if it exists.")
@@ -51,6 +70,8 @@ def convert(
     tag: str | None,
     maps: tuple[str, ...],
     renames: tuple[str, ...],
+    allow_unmatched: bool,
+    allow_unused: bool,
     ema: str | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -59,7 +80,16 @@ def convert(
     dtype: str | None,
     unstorable: str,
     max_shard_size: str | None,
+    keep_layout: bool,
+    keep_functions: bool,
+    clean: bool,
+    fold_constants: bool,
+    fold_batch_norm: bool,
     opset: int | None,
+    no_fuse: str | None,
+    inputs_as_nchw: str | None,
+    outputs_as_nchw: str | None,
+    external_data: bool,
     verify: bool,
     dry_run: bool,
     force: bool,
@@ -87,6 +117,8 @@ def convert(
             tag=tag,
             map=maps,
             rename=parse_renames(renames),
+            allow_unmatched=allow_unmatched,
+            allow_unused=allow_unused,
             ema=ema or False,
             include=include,
             exclude=exclude,
@@ -95,7 +127,16 @@ def convert(
             dtype=dtype,
             unstorable=unstorable,
             max_shard_size=max_shard_size,
+            keep_layout=keep_layout,
+            keep_functions=keep_functions,
+            clean=clean,
+            fold_constants=fold_constants,
+            fold_batch_norm=fold_batch_norm,
             opset=opset,
+            no_fuse=names(no_fuse) or (),
+            inputs_as_nchw=names(inputs_as_nchw) or (),
+            outputs_as_nchw=names(outputs_as_nchw) or (),
+            external_data=external_data,
             verify=verify,
             dry_run=dry_run,
             force=force,

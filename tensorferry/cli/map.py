@@ -2,52 +2,145 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from tensorferry.api import EMA_SUFFIX
 
-from .options import print_json
+from .options import EmaCommand, ema_option, json_option, print_json
+
+if TYPE_CHECKING:
+    from tensorferry.converters.mapping.table import Table
 
 
 @click.group("map")
 def map_() -> None:
-    """Show, check and invert tables of names, {source: target}."""
+    """Write, show, check and invert tables that say which tensors of a source give which of a result.
+
+    A table is a file for `convert --map`: flat, {source name: target name}, or a list of rules in TOML, JSON or YAML:
+
+    \b
+    [[rules]]
+    from = "encoder/layer_{n:int}/{part:query|key|value}/kernel"
+    to = "encoder.{n}.{part:q|k|v}.weight"
+    do = {transpose = [1, 0]}
+
+    {n:int} is a number ({n+1} counts on), {name} text up to a slash, * and ** anything. Every rule has to match
+    something and every weight to be taken by a rule. `tensorferry map draft SRC TARGET` writes a first version.
+    docs/tables.md has the whole language.
+    """
 
 
 @map_.command()
-@click.argument("table")
-def show(table: str) -> None:
-    """Print TABLE, a JSON or TOML file, as SOURCE -> TARGET."""
-    from tensorferry.converters.names.table import read_table
+@click.argument("table", required=False)
+@json_option
+def show(table: str | None, as_json: bool) -> None:
+    """Print TABLE, a file or a preset, as SOURCE -> TARGET; without one, list the presets."""
+    from tensorferry.converters.mapping.presets import preset_names, read_map, read_preset
+    from tensorferry.converters.mapping.spell import spelled_rule
+    from tensorferry.converters.mapping.table import Table
     from tensorferry.formats.errors import one_line
 
-    for old, new in read_table(table).items():
-        click.echo(f"{one_line(old)} -> {one_line(new)}")
+    if table is None:
+        presets = {name: read_preset(name).description for name in preset_names()}
+        return print_json(presets) if as_json else _lines([f"{name}  {text}" for name, text in presets.items()])
+    found = read_map(table)
+    if not isinstance(found, Table):
+        return print_json(found) if as_json else _lines([f"{old} -> {new}" for old, new in found.items()])
+    if as_json:
+        return print_json({"title": found.title, "rules": [spelled_rule(rule) for rule in found.rules]})
+    if found.title:
+        click.echo(one_line(": ".join(filter(None, [found.title, found.description]))))
+    return _lines([f"{rule.place}  {rule}{_doing(rule)}" for rule in found.rules])
 
 
-@map_.command()
+@map_.command(cls=EmaCommand)
 @click.argument("table")
-@click.argument("src")
-def check(table: str, src: str) -> None:
-    """Check that TABLE can rename the tensors of SRC: none missing, none doubled."""
-    from tensorferry import api
-    from tensorferry.converters.names.selection import select_names
-    from tensorferry.converters.names.table import read_table
+@click.argument("src", required=False)
+@ema_option
+def check(table: str, src: str | None, ema: str | None) -> None:
+    """Check TABLE by itself, or that it fits SRC: every rule matches, every weight is taken, all shapes fit."""
+    from tensorferry.converters.jobs.check_map import check_map
+    from tensorferry.converters.mapping.inverse import invert_rules
+    from tensorferry.converters.mapping.presets import read_map
+    from tensorferry.converters.mapping.table import Table
 
-    names = read_table(table)
-    selection = select_names(api.load_checkpoint(src), tables=[names])
+    found = read_map(table)
+    if src is None:
+        if not isinstance(found, Table):
+            return click.echo(f"{len(found)} names")
+        back, _ = invert_rules(found.rules)
+        return click.echo(f"{len(found.rules)} rules, {len(back)} of them with an inverse")
+    selection = check_map(found, src, ema)
     for note in selection.notes:
         click.echo(note)
-    click.echo(f"{len(names)} of {len(selection.entries)} names are in the table, each once")
+    if not isinstance(found, Table):
+        return click.echo(f"{len(found)} of {len(selection.entries)} names are in the table, each once")
+    taken = {source for entry in selection.entries.values() for source in (entry.source, *entry.others)}
+    return click.echo(f"{len(found.rules)} rules make {len(selection.entries)} tensors of {len(taken)}")
 
 
 @map_.command()
 @click.argument("table")
-def invert(table: str) -> None:
-    """Print the inverse of TABLE, {target: source}, as JSON."""
-    from tensorferry.converters.names.table import invert_table, read_table
+@click.argument("src", required=False)
+@click.option("--partial", is_flag=True, help="Leave out what has no inverse, and say so.")
+@json_option
+def invert(table: str, src: str | None, partial: bool, as_json: bool) -> None:
+    """Print the table that goes back. With SRC, what TABLE was made for, shapes need not be in the table.
 
-    print_json(invert_table(read_table(table), table))
+    A table of rules gives TOML, or JSON with --json; a flat one gives JSON, {target: source}.
+    """
+    from tensorferry.converters.mapping.inverse import invert_rules
+    from tensorferry.converters.mapping.presets import read_map
+    from tensorferry.converters.mapping.spell import toml_table
+    from tensorferry.converters.mapping.table import Table
+    from tensorferry.converters.names.table import invert_table
+    from tensorferry.formats.errors import NameMapError, listing, one_line
+
+    found = read_map(table)
+    if not isinstance(found, Table):
+        return print_json(invert_table(found, table))
+    rules, problems = invert_rules(found.rules) if src is None else _invert_for(found, src)
+    if problems and not partial:
+        raise NameMapError(table, f"has no inverse: {listing(problems, 100)}", hint="--partial leaves that out")
+    for problem in problems:
+        click.echo(f"left out: {one_line(problem)}", err=True)
+    return print_json({"rules": rules}) if as_json else click.echo(toml_table(rules))
+
+
+@map_.command()
+@click.argument("src")
+@click.argument("target")
+@json_option
+def draft(src: str, target: str, as_json: bool) -> None:
+    """Propose a table that makes TARGET of SRC, by values, shapes and names, and print it as TOML.
+
+    TARGET is anything readable, or JSON: {name: shape}, the header of a safetensors file, or an index. Behind each rule
+    stands how sure it is, from 0 to 1; read it, complete it, and `map check` it.
+    """
+    from tensorferry.converters.jobs.check_map import weights_of
+    from tensorferry.converters.mapping.draft import draft_table
+    from tensorferry.converters.mapping.plan import told
+    from tensorferry.converters.mapping.spell import toml_table
+    from tensorferry.converters.mapping.wanted import read_wanted
+
+    source, wanted = weights_of(src), read_wanted(target)
+    found = draft_table(source, wanted)
+    if as_json:
+        rules = zip(found.rules, found.confidence, found.notes, strict=True)
+        return print_json(
+            {
+                "rules": [{**rule, "confidence": sure, "because": note} for rule, sure, note in rules],
+                "sources_left": found.sources_left,
+                "targets_left": found.targets_left,
+            }
+        )
+    comments = [f"{len(found.pairs)} of {len(source)} weights go to {len(wanted)} tensors; check before use"]
+    comments += [f"no target found for {told(name, source[name])}" for name in found.sources_left]
+    comments += [f"no source found for {name} {_shape(wanted[name].shape)}" for name in found.targets_left]
+    notes = [f"{sure:.2f} {note}" for sure, note in zip(found.confidence, found.notes, strict=True)]
+    return click.echo(toml_table(found.rules, comments, notes))
 
 
 @map_.command("variables-to-restore")
@@ -61,3 +154,31 @@ def variables_to_restore(src: str, suffix: str) -> None:
     from tensorferry import api
 
     print_json(api.variables_to_restore(src, suffix=suffix))
+
+
+def _lines(lines: list[str]) -> None:
+    from tensorferry.formats.errors import one_line
+
+    for line in lines:
+        click.echo(one_line(line))
+
+
+def _doing(rule: Any) -> str:
+    verbs = ", ".join(map(str, rule.verbs)) if rule.verbs is not None else f"{rule.do}"
+    conditions = [f"do {verbs}"] * bool(verbs) + [f"where {rule.where.spelled()}"] * bool(rule.where.spelled())
+    return "".join(f"  [{text}]" for text in [*conditions, *["optional"] * rule.optional])
+
+
+def _invert_for(table: Table, src: str) -> tuple[list[dict[str, Any]], list[str]]:
+    from tensorferry.converters.jobs.check_map import weights_of
+    from tensorferry.converters.mapping.inverse import invert_plan
+    from tensorferry.converters.mapping.plan import make_plan
+
+    tensors = weights_of(src)
+    plan = make_plan(table.rules, tensors)
+    plan.check(table.path, tensors, allow_unmatched=False, allow_unused=False)
+    return invert_plan(plan, tensors)
+
+
+def _shape(shape: tuple[int, ...] | None) -> str:
+    return "of unknown shape" if shape is None else str(list(shape))

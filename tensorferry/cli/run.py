@@ -12,6 +12,8 @@ from .options import EmaCommand, ema_option, graph_option, json_option, names, p
 @click.command(cls=EmaCommand)
 @click.argument("src")
 @click.option("--outputs", metavar="C:0", help="The values to compute; default: the only likely one.")
+@click.option("--signature", metavar="NAME", help="Take inputs and outputs of this signature, by its names.")
+@click.option("--tag", metavar="T", help="Take the MetaGraph of a SavedModel with this tag; default: serve.")
 @click.option("--feed", "feeds", metavar="A:0=X.NPY", multiple=True, help="Feed a value from a .npy file.")
 @click.option(
     "--rename", "renames", metavar="OLD=NEW", multiple=True, help="OLD in the checkpoint is NEW in the graph."
@@ -22,6 +24,8 @@ from .options import EmaCommand, ema_option, graph_option, json_option, names, p
 def run(
     src: str,
     outputs: str | None,
+    signature: str | None,
+    tag: str | None,
     feeds: tuple[str, ...],
     renames: tuple[str, ...],
     ema: str | None,
@@ -37,9 +41,15 @@ def run(
     from tensorferry import api
     from tensorferry.converters.names.table import parse_renames
 
-    model = api.load_model(src, graph=graph)
-    arrays = dict(_read_feed(feed) for feed in feeds)
-    found = api.evaluate(model, outputs=names(outputs), feeds=arrays, rename=parse_renames(renames), ema=ema or False)
+    model = api.load_model(src, graph=graph, tag=tag)
+    found = api.evaluate(
+        model,
+        outputs=names(outputs),
+        signature=signature,
+        feeds=dict(_read_feed(feed) for feed in feeds),
+        rename=parse_renames(renames),
+        ema=ema or False,
+    )
     if as_json:
         print_json(
             {name: {"dtype": str(v.dtype), "shape": list(v.shape), "value": _json(v)} for name, v in found.items()}
@@ -52,7 +62,6 @@ def run(
 def _read_feed(word: str) -> tuple[str, Any]:
     import numpy as np
 
-    from tensorferry.converters.ir import value_name
     from tensorferry.formats.errors import FormatError, UsageError
 
     name, equals, path = word.partition("=")
@@ -66,7 +75,7 @@ def _read_feed(word: str) -> tuple[str, Any]:
         ) from None
     if not isinstance(value, np.ndarray):
         raise FormatError(path, "expected one array in .npy form, got an archive")
-    return value_name(name), value
+    return name, value
 
 
 def _json(value: Any) -> Any:

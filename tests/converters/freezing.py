@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tensorferry.converters.ir import Graph, Model
 from tensorferry.converters.load import load_checkpoint, load_model
-from tensorferry.converters.names.saver_table import saver_table
+from tensorferry.converters.names.saver_table import saver_slices, saver_table
 from tensorferry.converters.names.selection import EMA_SUFFIX, select_names
 from tensorferry.converters.passes.bind import bind
 from tensorferry.converters.passes.freeze import freeze, variables_of
@@ -28,7 +28,8 @@ def values_of(model: Model, outputs: Sequence[str], ema: str | None = None) -> d
     """The value of each variable that the outputs need."""
     selection = select_names(model.tensors or {}, ema=ema)
     variables = variables_of(prune(model.graph, outputs, colocated=True))
-    bound = bind(variables, selection, saver_table(model.graph, model.restore_op))
+    saver = model.graph, model.restore_op
+    bound = bind(variables, selection, saver_table(*saver), saver_slices(*saver))
     return {name: entry.tensor for name, entry in bound.items()}
 
 

@@ -3,12 +3,12 @@ import pytest
 
 from tensorferry.converters.from_tf import from_graph_def
 from tensorferry.converters.ir import Shape, ValueInfo
-from tensorferry.converters.load import constants_of, load_checkpoint, load_model
+from tensorferry.converters.load import constants_of, load_checkpoint, load_model, read_saved_model
 from tensorferry.formats import protos
 from tensorferry.formats.dtype import FLOAT32, INT64
 from tensorferry.formats.errors import FormatError, UnsupportedError, UsageError
 
-from ..fixture import FIXTURES, WITH_GRAPH, graph_def
+from ..fixture import FIXTURES, HOME, WITH_GRAPH, graph_def
 
 ADD = FIXTURES["add"]
 
@@ -61,10 +61,68 @@ def test_the_variables_of_a_saved_model():
     folder = fixture.prefix.parent.parent
     assert (folder / "saved_model.pb").exists()
     assert_same(load_checkpoint(folder), fixture)
-    message = (
-        f"{folder}: expected a SavedModel of TensorFlow 1, got one of TensorFlow 2: its functions are not read yet"
-    )
-    refused(UnsupportedError, message, load_model, folder)
+    model = load_model(folder)
+    assert_same(model.tensors, fixture)
+    assert list(model.signatures) == ["serving_default"]  # not what only initializes
+    assert load_model(folder, graph=folder / "saved_model.pb").objects == {}  # may be numbers of another checkpoint
+    assert model.objects
+
+
+def test_a_saved_model_without_variables(tmp_path):
+    """As TensorFlow 1 writes one of a frozen graph: an empty directory for them, or none."""
+    saved = protos.message_class("SavedModel")(saved_model_schema_version=1)
+    saved.meta_graphs.add().graph_def.node.add(name="x", op="NoOp")
+    (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    assert load_model(tmp_path).tensors == load_checkpoint(tmp_path) == {}
+    (tmp_path / "variables").mkdir()
+    assert load_model(tmp_path).tensors == {}
+    (tmp_path / "variables" / "variables.data-00000-of-00001").write_bytes(b"")
+    path = tmp_path / "variables" / "variables.index"
+    refused(FormatError, f"{path}: expected a checkpoint's index, got no such file", load_model, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("tag", "wanted"), [(None, 1), ("serve", 1), ("serve+gpu", 0), ("gpu+serve", 0), ("gpu", 0), ("tpu", 2)]
+)
+def test_the_meta_graph_with_just_the_tags(tmp_path, tag, wanted):
+    saved = protos.message_class("SavedModel")(saved_model_schema_version=1)
+    for number, tags in enumerate((["serve", "gpu"], ["serve"], ["train", "tpu"])):
+        meta = saved.meta_graphs.add()
+        meta.meta_info_def.tags.extend(tags)
+        meta.meta_info_def.tensorflow_version = str(number)
+    (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    assert read_saved_model(str(tmp_path), tag).version == str(wanted)
+
+
+@pytest.mark.parametrize(("tags", "wanted"), [([["x"]], 0), ([["train"], []], 1), ([[], ["serve", "gpu"]], 1)])
+def test_the_meta_graph_when_none_is_asked_for(tmp_path, tags, wanted):
+    saved = protos.message_class("SavedModel")(saved_model_schema_version=1)
+    for number, own in enumerate(tags):
+        info = saved.meta_graphs.add().meta_info_def
+        info.tags.extend(own)
+        info.tensorflow_version = str(number)
+    (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    assert read_saved_model(str(tmp_path)).version == str(wanted)
+
+
+def test_tags_that_none_or_several_have(tmp_path):
+    saved = protos.message_class("SavedModel")(saved_model_schema_version=1)
+    for tags in (["serve", "gpu"], ["serve", "tpu"], []):
+        saved.meta_graphs.add().meta_info_def.tags.extend(tags)
+    (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString())
+    for tag, count in ("serve", 2), ("cpu", 0):
+        has = "gpu+serve, serve+tpu, none"
+        message = f"--tag {tag}: expected one MetaGraph of {tmp_path} with that tag, got {count} of: {has}"
+        refused(UsageError, message, read_saved_model, str(tmp_path), tag)
+
+
+def test_the_graph_of_a_run():
+    """An Estimator's model_dir whose .meta files are gone."""
+    folder = HOME / "estimator"
+    model = load_model(folder)
+    assert model.path == str(folder / "graph.pbtxt")
+    assert {"hidden/kernel", "scores/bias"} <= set(model.tensors)
+    assert model.graph.nodes["hidden/kernel"].op == "VariableV2"
 
 
 @pytest.mark.parametrize("name", ["v1_saver", "add"])

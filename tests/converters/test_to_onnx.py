@@ -115,11 +115,12 @@ def test_one_name_for_two() -> None:
 
 
 def test_attributes() -> None:
-    body = onnx_graph(Node("n", "Neg", ("outer:0",)))
+    body = onnx_graph(Node("c", "Capture", (), {"index": 0}), Node("n", "Neg", ("c:0",)))
     attrs = {
         "flag": True, "count": 3, "share": 0.5, "text": b"abc", "to": DTYPES["bfloat16"],
         "ints": AttrList("int", (1, 2)),
         "floats": AttrList("float", (1.5,)), "texts": AttrList("bytes", (b"a",)), "_outputs": 2, "body": body,
+        "_captures": 1,
         "value": ArrayTensor(np.array([1, 2], np.int64)),
     }  # fmt: skip
     model = to_model_proto(onnx_graph(border("x"), Node("n", "custom::Op", ("x:0",), attrs)), 18)
@@ -128,11 +129,32 @@ def test_attributes() -> None:
     assert {item.domain for item in model.opset_import} == {"", "custom"}
     found = {item.name: onnx.helper.get_attribute_value(item) for item in node.attribute}
     assert onnx.numpy_helper.to_array(found.pop("value")).tolist() == [1, 2]
-    assert found.pop("body").node[0].op_type == "Neg"
+    inner = found.pop("body").node[0]
+    assert (inner.op_type, list(inner.input)) == ("Neg", ["x"])
+    assert not node.input
     assert found == {
         "flag": 1, "count": 3, "share": 0.5, "text": b"abc", "to": onnx.TensorProto.BFLOAT16, "ints": [1, 2],
         "floats": [1.5], "texts": [b"a"],
     }  # fmt: skip
+
+
+def test_weights_of_bodies() -> None:
+    """Large ones are the model's, whoever uses them; small ones stay where they are."""
+    large, small = ArrayTensor(np.zeros(2000, np.float32)), ArrayTensor(np.ones(2, np.float32))
+
+    def body(title: str) -> Graph:
+        weights = [Node(f"{title}_w", "Constant", (), {"value": large}), Node("s", "Constant", (), {"value": small})]
+        sums = [Node(f"{title}_sum", "Add", (f"{title}_w:0", "s:0"))]
+        return onnx_graph(*weights, *sums, border(f"{title}_out", f"{title}_sum:0"))
+
+    node = Node("if", "If", ("p:0",), {"then_branch": body("a"), "else_branch": body("b")})
+    other = Node("other", "If", ("p:0",), {"then_branch": body("c"), "else_branch": body("d")})
+    model = to_model_proto(onnx_graph(border("p"), node, other), 18)
+    (weight,) = (item.name for item in model.graph.initializer)
+    for each in model.graph.node:
+        for attribute in each.attribute:
+            assert [item.name for item in attribute.g.initializer] == ["s:0"]
+            assert attribute.g.node[0].input[0] == weight
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,14 @@ def name_seeds() -> list[bytes]:
         b'\0{"rename": {"v1": "other-v1", "v2": "other-v2"}}',
         b'\xff[rename]\n"v1" = "other-v1"\nv2 = "other-v2"\n',
         b'\xffv1 = "other-v1"\nv2 = """\nother"""\na.b = 1979-05-27T07:32:00Z\n',
+        b'\xffrules = [\n{from = "layer_{n:int}/kernel", to = "l.{n+1}.w", do = {transpose = [1, 0]}},\n'
+        b'{regex = "(.*)/bias", to = ["{1}.a", "{1}.b"], do = {split = {axis = 0, sizes = [10, "${n}"]}}},\n'
+        b'{from = "layer_{n:int}/conv", to = "conv", do = [{stack = 0}, {reshape = [2, -1]}], where = {rank = 4}}]\n'
+        b'[variables]\nn = {quotient = [28, 2]}\nm = {dim = 0, of = "*/bias"}\nk = {count = "**"}\n',
+        b'\0{"rules": [{"from": ["layer_0/bias", "layer_1/bias"], "to": "b", "do": [{"concat": 0}, {"slice": {"axis": '
+        b'0, "start": 3, "step": 2}}, {"pad": {"axis": 0, "before": 2}}, {"expand": -1}, {"flip": 0}]},'
+        b'{"from": "{x}/{p:kernel|conv}", "to": ["{x}.{p}", "{x}/{p:a|b}"], "do": ["tie", {"scale": 2}, {"cast": '
+        b'"float16"}]}, {"from": "*", "drop": "old", "optional": true}]}',
     ]
 
 
@@ -243,8 +251,28 @@ def _names(rng: Random, data: bytes) -> bytes:
 
 _TEXT = either(mutate_text, mutate_text, mutate_bytes)
 
+
+@cache
+def frozen_seeds() -> list[bytes]:
+    """GraphDefs of all kinds: frozen ones, those of kernels and control flow, with functions."""
+    found = _small([*HOME.glob("*/frozen*.pb"), *HOME.glob("*/graph.pb"), *HOME.glob("*/conditionals.pb")])
+    found += _small(list(HOME.glob("control_flow/*.pb")))[:24]
+    return sorted(found, key=len)
+
+
+@cache
+def training_seeds() -> list[bytes]:
+    return sorted(_small(list(HOME.glob("*/*.meta"))), key=len)[:12]
+
+
+@cache
+def saved_model_seeds() -> list[bytes]:
+    return sorted(_small(list(HOME.glob("*/saved_model.pb"))), key=len)[:8]
+
+
 CORPUS = {
     "bundle": Corpus(bundle_seeds, repaired_bundle(in_part(2, _TABLE, mutate_bytes))),
+    "rewrite": Corpus(bundle_seeds, repaired_bundle(in_part(2, _TABLE, mutate_bytes))),
     "v1": Corpus(v1_seeds, _TABLE),
     "state": Corpus(state_seeds, _TEXT),
     "safetensors": Corpus(safetensors_seeds, in_part(2, _TEXT, mutate_bytes)),
@@ -254,6 +282,9 @@ CORPUS = {
     "graph": Corpus(graph_seeds, _graph),
     "names": Corpus(name_seeds, either(_names, _names, mutate_bytes)),
     "object_graph": Corpus(object_seeds, either(mutate_message, mutate_message, mutate_bytes)),
+    "frozen": Corpus(frozen_seeds, either(mutate_message, mutate_message, mutate_message, mutate_bytes)),
+    "training": Corpus(training_seeds, either(mutate_message, mutate_message, mutate_message, mutate_bytes)),
+    "saved_model": Corpus(saved_model_seeds, either(mutate_message, mutate_message, mutate_message, mutate_bytes)),
     "anything": Corpus(anything_seeds, either(mutate_bytes, mutate_text, mutate_message, repaired(mutate_bytes))),
 }
 """By the targets' names."""

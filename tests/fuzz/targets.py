@@ -18,9 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from tensorferry import convert, diff
 from tensorferry.converters.load import constants_of, load_checkpoint, load_model
+from tensorferry.converters.mapping.inverse import invert_plan
+from tensorferry.converters.mapping.plan import make_plan
+from tensorferry.converters.mapping.presets import read_map
+from tensorferry.converters.mapping.table import Table
 from tensorferry.converters.names.named import named_tensors
-from tensorferry.converters.names.table import invert_table, read_table
+from tensorferry.converters.names.table import invert_table
 from tensorferry.formats.bundle import read_bundle, storage_order
 from tensorferry.formats.bundle_layout import read_layout
 from tensorferry.formats.checkpoint_state import latest_checkpoint, prefixes
@@ -29,11 +34,13 @@ from tensorferry.formats.dtype import FLOAT32, STRING_TYPE
 from tensorferry.formats.errors import TensorferryError
 from tensorferry.formats.npz_file import read_npz
 from tensorferry.formats.object_graph import GRAPH_KEY, object_tensors
+from tensorferry.formats.object_graph_writer import renamed_object_graph
 from tensorferry.formats.onnx_initializers import read_onnx_initializers
 from tensorferry.formats.safetensors_file import read_safetensors, read_safetensors_index
 from tensorferry.formats.tensor import ArrayTensor, Tensor
 from tensorferry.formats.v1_checkpoint import read_v1
 
+from .graphs import frozen, saved_model, training
 from .mutations import split
 
 MOST = 100 << 20
@@ -82,9 +89,38 @@ def bundle(data: bytes, directory: Path) -> None:
     named_tensors(detect(prefix))
 
 
+def rewrite(data: bytes, directory: Path) -> None:
+    """The same, written again: what is copied whole holds the same, and nothing is left behind by what fails."""
+    prefix, out = directory / "model.ckpt", directory / "out"
+    index, shard = split(data, 2)
+    Path(f"{prefix}.index").write_bytes(index)
+    Path(f"{prefix}.data-00000-of-00001").write_bytes(shard)
+    if sum(min(tensor.nbytes, MOST) for tensor in read_bundle(prefix).values()) >= MOST:
+        return  # a value that is repeated may be larger than any file
+    out.mkdir(exist_ok=True)
+    for file in out.iterdir():
+        file.unlink()
+    problem = None
+    for name, options in (("w.safetensors", {"unstorable": "drop"}), ("c.ckpt", {"keep_layout": True})):
+        try:
+            convert(prefix, out / name, keep_optimizer=True, names="key", **options)  # type: ignore[arg-type]
+        except TensorferryError as error:
+            problem = error
+            assert not (out / name).exists()
+            assert not list(out.glob(f".{name}*"))
+    if problem is not None:
+        raise problem
+    found = diff(prefix, out / "c.ckpt")
+    changed = [difference.name for difference in found.different if difference.name != GRAPH_KEY]
+    changed += found.only_a + found.only_b
+    assert not changed, found  # but the graph, which may have told of tensors that aren't there
+
+
 def v1(data: bytes, directory: Path) -> None:
     (directory / "model.ckpt").write_bytes(data)
-    read_all(read_v1(directory / "model.ckpt"))
+    found = read_v1(directory / "model.ckpt")
+    read_all(found)
+    assert {piece.name for shard in found.layout() for piece in shard} <= set(found)
 
 
 def state(data: bytes, directory: Path) -> None:
@@ -138,11 +174,25 @@ def graph(data: bytes, directory: Path) -> None:
     read_all(constants_of(load_model(directory / "graph.pb").graph))
 
 
+TENSORS: Mapping[str, Tensor] = {
+    f"{place}/{name}": ArrayTensor(np.arange(24, dtype=np.float32).reshape(shape))
+    for place in ("layer_0", "layer_1")
+    for name, shape in (("kernel", (4, 6)), ("bias", (24,)), ("conv", (1, 2, 3, 4)))
+}
+"""What tables are run over."""
+
+
 def names(data: bytes, directory: Path) -> None:
-    """A table of names: JSON behind a byte below 128, TOML behind another."""
+    """A table of names or rules: JSON behind a byte below 128, TOML behind another. Rules run over a few tensors."""
     path = directory / ("names.json" if data[:1] < b"\x80" else "names.toml")
     path.write_bytes(data[1:])
-    invert_table(read_table(path))
+    table = read_map(path)
+    if isinstance(table, Table):
+        plan = make_plan(table.rules, TENSORS)
+        invert_plan(plan, TENSORS)
+        read_all({name: tensor for move in plan.moves for name, tensor in move.targets.items()})
+    else:
+        invert_table(table)
 
 
 def anything(data: bytes, directory: Path) -> None:
@@ -170,6 +220,9 @@ def object_graph(data: bytes, directory: Path) -> None:
     for key, found in object_tensors(tensors, "model.ckpt").items():
         assert key == found.key
         assert key in tensors
+    left = {key: f"new/{key}" if number % 2 else None for number, key in enumerate(keys)}
+    message, count, _ = renamed_object_graph(data, left, "model.ckpt")
+    assert renamed_object_graph(message, {name: name for name in left.values() if name}, "model.ckpt")[1] == count
 
 
 @dataclass(frozen=True)
@@ -194,6 +247,7 @@ TARGETS = {
     read.__name__: Target(read.__name__, read)
     for read in (
         bundle,
+        rewrite,
         v1,
         state,
         safetensors,
@@ -204,6 +258,9 @@ TARGETS = {
         names,
         object_graph,
         anything,
+        frozen,
+        training,
+        saved_model,
     )
 }
 """All of them by name."""

@@ -207,7 +207,7 @@ def assert_read(oracle: Oracle, prefix: Path, expected: dict[str, Array]) -> Non
             assert found[name].tobytes() == value.tobytes(), name
 
 
-@pytest.mark.parametrize("name", ["bundle_dtypes", "bundle_partitioned", "mnist"])
+@pytest.mark.parametrize("name", ["bundle_dtypes", "bundle_partitioned", "bundle2_merged", "bundle2_max_size", "mnist"])
 def test_tensorflow_reads_what_we_wrote(oracle: Oracle, name: str, tmp_path: Path) -> None:
     """Whole and in one file, renamed, in another order."""
     fixture = FIXTURES[name]

@@ -24,9 +24,14 @@ TENSORFLOW_CANNOT = {
     "words": "slices of strings",
     "far": "a slice of a variable too large to be read whole",
     "partial": "slices that leave a part of the variable out",
+    "grid": "the same",
+    "rows": "the same",
     "list": "a variant",
 }
 """Tensors that its reader refuses."""
+
+ONLY_NEW = "bundle2_dtypes"
+"""Has types that TensorFlow 1.15 doesn't know: it refuses the whole checkpoint."""
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +51,11 @@ def read(
 ) -> dict[str, dict[str, Any]]:
     """What TensorFlow reads: fixture -> name -> (dtype, array), or its error."""
     folder = tmp_path_factory.mktemp(tensorflow.name)
-    questions = [["read", prefix, folder / f"{name}.npz", "--each"] for name, prefix in prefixes.items()]
+    asked = {name: prefix for name, prefix in prefixes.items() if (tensorflow.name, name) != ("tf1", ONLY_NEW)}
+    questions = [["read", prefix, folder / f"{name}.npz", "--each"] for name, prefix in asked.items()]
     assert tensorflow.ask(questions, folder) == [None] * len(questions)
     found: dict[str, dict[str, Any]] = {}
-    for name in prefixes:
+    for name in asked:
         arrays = np.load(folder / f"{name}.npz")
         items = json.loads((folder / f"{name}.json").read_text())
         found[name] = {
@@ -60,6 +66,8 @@ def read(
 
 @pytest.mark.parametrize("name", BUNDLES)
 def test_the_same_bits(name: str, read: dict[str, dict[str, Any]], prefixes: dict[str, Path]) -> None:
+    if name == ONLY_NEW and name not in read:
+        pytest.skip("types that TensorFlow 1.15 doesn't know")
     ours = load_checkpoint(prefixes[name])
     assert set(ours) == set(read[name])
     refused = {key for key, told in read[name].items() if isinstance(told, str)}

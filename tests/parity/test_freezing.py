@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,7 @@ def is_broken(message: Any) -> bool:
     return any(
         dtype.name == "resource" and graph.producer(value).op == "Const"
         for node in graph
+        if node.op not in graph.functions
         for dtype, value in zip(input_dtypes(node), node.data_inputs, strict=True)
     )
 
@@ -102,8 +104,9 @@ def test_equal_messages(name: str, frozen: dict[str, Any]) -> None:
             CASES[name].ours()
         return
     if is_broken(frozen[name]):
-        with pytest.raises(UnsupportedError, match="to take variables"):
-            CASES[name].ours()
+        # Or it is an op that TensorFlow 1.15 did not know how to turn into one without a variable.
+        with contextlib.suppress(UnsupportedError):
+            assert not is_broken(CASES[name].ours())
         return
     ours = CASES[name].ours()
     assert [node.name for node in ours.node] == [node.name for node in frozen[name].node]

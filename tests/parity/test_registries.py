@@ -56,7 +56,9 @@ def fields(message: DescriptorProto) -> dict[int, tuple[Any, ...]]:
 
 def test_messages_are_those_of_2_21(tf2: Oracle, tmp_path: Path) -> None:
     """Every message that we have has the fields of TensorFlow's, all of them; so do enumerations."""
-    messages, enums = flat(FileDescriptorSet.FromString(Path(protos.DESCRIPTORS).read_bytes()))
+    ours = FileDescriptorSet.FromString(Path(protos.DESCRIPTORS).read_bytes())
+    # The messages of chunked SavedModels are in no TensorFlow that can be installed.
+    messages, enums = flat(FileDescriptorSet(file=[file for file in ours.file if file.name != "chunk.proto"]))
     tops = sorted(name.removeprefix("tensorflow.") for name in messages if name.count(".") == 1)
     assert tf2.ask([["descriptors", tmp_path / "theirs", "--messages", ",".join(tops)]], tmp_path) == [None]
     their_messages, their_enums = flat(FileDescriptorSet.FromString((tmp_path / "theirs").read_bytes()))

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tensorferry.converters.jobs.diff import Difference, diff, diff_tensors, same_bytes
+from tensorferry.converters.jobs.diff import Difference, diff, diff_tensors
 from tensorferry.converters.load import load_checkpoint
 from tensorferry.formats.dtype import BFLOAT16, DTYPES, FLOAT32, INT8
 from tensorferry.formats.tensor import ArrayTensor, SplatTensor, Tensor
@@ -55,6 +55,23 @@ class TestNames:
     def test_a_name_more_is_a_difference(self, side):
         more, less = {"x": tensor(1), "y": tensor(1)}, {"x": tensor(1)}
         assert not (diff(more, less) if side == "a" else diff(less, more)).same
+
+    def test_the_name_of_a_value_is_that_of_its_variable(self):
+        a = {"v": tensor(1), "w:0": tensor(2), "both": tensor(3), "both:0": tensor(4), "u:1": tensor(5)}
+        b = {"v:0": tensor(1), "w": tensor(3), "both:0": tensor(4), "u": tensor(5)}
+        found = diff(a, b)
+        assert (found.equal, found.only_a, found.only_b) == (["v", "both:0"], ["both", "u:1"], ["u"])
+        assert [d.name for d in found.different] == ["w:0"]
+
+    def test_a_cast_within_a_tolerance(self):
+        wide = {"x": tensor([1.0, 1 / 3]), "i": tensor([1], np.int32)}
+        narrow = {"x": tensor([1.0, 1 / 3], np.float16), "i": tensor([1], np.int64)}
+        assert [d.reason for d in diff(wide, narrow).different] == ["float32 against float16", "int32 against int64"]
+        found = diff(wide, narrow, rtol=1e-3)
+        assert (found.equal, [d.name for d in found.different]) == (["x"], ["i"])
+        (difference, _) = diff(wide, narrow, rtol=1e-5).different
+        assert difference.reason == "1 of 2 differ"
+        assert difference.largest == pytest.approx(abs(float(np.float16(1 / 3)) - float(np.float32(1 / 3))), rel=1e-12)
 
     def test_nothing_is_the_same_as_nothing(self):
         assert diff({}, {}).same
@@ -152,17 +169,45 @@ class TestBytes:
     @pytest.mark.parametrize("sizes_b", [[6], [5, 1], [2, 4]])
     def test_chunks_of_any_size(self, sizes_a, sizes_b):
         a, b, c = Chunked(b"abcdef", sizes_a), Chunked(b"abcdef", sizes_b), Chunked(b"abcdeF", sizes_b)
-        assert same_bytes(a, b)
-        assert not same_bytes(a, c)
+        assert diff_tensors("x", a, b) is None
+        assert diff_tensors("x", a, c) == Difference("x", "1 of 6 differ", 32.0)
 
     def test_both_streams_run_to_their_end(self):
         """Their checksums are compared there."""
         a, b = Chunked(b"Xbcdef", [1] * 6), Chunked(b"abcdef", [2] * 3)
-        assert not same_bytes(a, b)
+        assert diff_tensors("x", a, b) == Difference("x", "1 of 6 differ", 9.0)
         assert a.ended
         assert b.ended
 
     def test_a_terabyte_of_one_value_is_not_held_in_memory(self):
         a = SplatTensor(np.array(1, np.float32), (5_000_000,), FLOAT32)
         b = ArrayTensor(np.broadcast_to(np.float32(1), (5_000_000,)))
-        assert same_bytes(a, b)
+        assert diff_tensors("x", a, b) is None
+
+
+def test_what_is_above_the_bits_of_a_narrow_integer_does_not_count():
+    import ml_dtypes
+
+    a, b, c = (ArrayTensor(np.frombuffer(data, ml_dtypes.int4)) for data in (b"\xf8\x07", b"\x08\x07", b"\x08\x06"))
+    assert diff_tensors("x", a, b) is None
+    assert diff_tensors("x", a, c) == Difference("x", "1 of 2 differ", 1.0)
+
+
+def test_differences_far_apart_are_counted_together():
+    a = np.zeros(3_000_000, np.float32)
+    b = a.copy()
+    b[[0, 1_500_000, 2_999_999]] = [1, 3, 2]
+    assert differ(FileLike(a), FileLike(b)) == ("3 of 3000000 differ", 3.0)
+    b[1_500_000] = np.nan
+    reason, largest = differ(FileLike(a), FileLike(b))
+    assert reason == "3 of 3000000 differ"
+    assert np.isnan(largest)
+
+
+class FileLike(ArrayTensor):
+    """An array whose bytes come in pieces of 1 MB."""
+
+    def chunks(self):
+        data = memoryview(self.numpy()).cast("B")
+        for start in range(0, len(data), 1 << 20):
+            yield data[start : start + (1 << 20)]

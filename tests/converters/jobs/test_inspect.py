@@ -8,9 +8,10 @@ import pytest
 from tensorferry.converters.jobs.inspect import TITLES, columns, inspect
 from tensorferry.formats import protos
 from tensorferry.formats.detect import Kind
-from tensorferry.formats.errors import TensorferryError
+from tensorferry.formats.errors import TensorferryError, UsageError
 from tensorferry.formats.tensor import FileTensor
-from tests.fixture import FIXTURES, WITH_GRAPH, graph_def
+from tests.cli import ferried, refused
+from tests.fixture import FIXTURES, HOME, WITH_GRAPH, graph_def
 
 
 @pytest.mark.parametrize("name", sorted(set(WITH_GRAPH) - {"add_renamed"}))
@@ -155,12 +156,9 @@ def test_hostile_names_stay_on_their_line(tmp_path):
         f"{tmp_path}/m.meta: TensorFlow MetaGraph",
         f"graph: {tmp_path}/m.meta, 2 nodes, written by TensorFlow 2.0.0\\nx",
         "",
-        "input   x:0\\n  float32 ?",
-        "output  x:0\\n  float32 ?",
-        "",
         "signature sig\\x1b[2J",
-        "                      input   in\\nput  x:0\\n float32 ?",
-        "                      output  y        x:0\\n float32 ?",
+        "  input   in\\nput  float32 ?  x:0\\n",
+        "  output  y        float32 ?  x:0\\n",
         "",
         "ops: Placeholder 1, Odd\\nOp 1",
         "",
@@ -192,6 +190,55 @@ def test_a_checkpoint_in_an_odd_place(tmp_path):
     place = shutil.copytree(FIXTURES["add"].path, tmp_path / "it's a place")
     words = shlex.split(inspect(place / "model.ckpt").convert_line)
     assert words[2] == str(place / "model.ckpt")
+
+
+CONVERTIBLE = [
+    "add/model.ckpt", "mnist/model.ckpt.meta", "encoder/model.ckpt", "cleaning/graph.pb", "add/frozen_raw.pb",
+    "add_renamed/graph.pbtxt", "saved_model", "tables_v1", "tables_v2", "saved_model_v2",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONVERTIBLE)
+def test_the_lines_convert(tmp_path, monkeypatch, name):
+    """What is printed is what works, word for word."""
+    found = inspect(HOME / name)
+    if name == "add_renamed/graph.pbtxt":
+        # A graph alone, with variables: no line helps it.
+        assert found.convert_line.endswith("--outputs add:0")
+        return
+    monkeypatch.chdir(tmp_path)
+    lines = found.to_dict()["graph"]["conversions"]
+    assert len(lines) == max(1, len(found.model.signatures))
+    for line in lines:
+        words = [word.replace(".onnx", ".pb") for word in shlex.split(line)]
+        if words[words.index("--signature" if "--signature" in words else "--outputs") + 1] == "counted":
+            assert "AssignAddVariableOp of count" in refused(*words[1:], "--dry-run")
+        else:
+            ferried(*words[1:], "--dry-run")
+
+
+def test_every_signature_has_its_line():
+    found = inspect(HOME / "tables_v2")
+    start = f"tensorferry convert {HOME / 'tables_v2'} tables_v2.onnx --signature"
+    assert found.convert_lines == [f"{start} serving_default", f"{start} name"]
+    text = found.text()
+    assert "signature name\n  input   numbers  int64 [?]   name_numbers:0\n" in text
+    assert f"convert with: {start} serving_default\n              {start} name" in text
+
+
+def test_a_tag():
+    found = inspect(HOME / "saved_model", tag="train")
+    assert list(found.model.signatures) == ["doubled"]
+    assert found.convert_line.endswith("saved_model.onnx --signature doubled --tag train")
+    assert "doubled" in ferried("inspect", HOME / "saved_model", "--tag", "train").out
+    with pytest.raises(UsageError, match=r"^--tag other: expected one MetaGraph of "):
+        inspect(HOME / "saved_model", tag="other")
+
+
+def test_inputs_with_defaults_are_marked():
+    text = inspect(HOME / "cleaning" / "graph.pb").text()
+    assert "input   training:0   bool [], has a default\n" in text
+    assert "input   images:0     float32 [?, 6, 6, 3]\n" in text
 
 
 def test_every_kind_has_a_title():

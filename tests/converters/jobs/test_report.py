@@ -43,6 +43,9 @@ def test_a_plain_conversion():
         "without_average": [],
         "inputs": {},
         "outputs": {},
+        "tables": {},
+        "cleaned": {},
+        "transposes": 0,
         "nodes": None,
         "notes": [],
         "verified": None,
@@ -56,7 +59,9 @@ def test_everything_at_once():
     )
     report.inputs["x:0"] = "float32 [?, 784]"
     report.outputs["y:0"] = "float32 [?]"
+    report.tables["words"] = "3 of string to int64"
     report.nodes = (12, 3)
+    report.cleaned = {"checks": (5, 5), "identities": (5, 3)}
     report.notes.append("something odd")
     report.checks += [Checked("y:0", 0.0, True), Checked("z:0", 1.25e-7, True), Checked("q:0", 0.5, False)]
     report.dry_run = True
@@ -70,12 +75,20 @@ def test_everything_at_once():
         "  dropped   1 tensor, --exclude x: x",
         "  inputs    x:0 float32 [?, 784]",
         "  outputs   y:0 float32 [?]",
+        "  table     words: 3 of string to int64",
         "  nodes     12 -> 3",
+        "  cleaned   identities: 5 -> 3",
         "  note      something odd",
         "  verified  y:0: equal",
         "  verified  z:0: largest difference 1.2e-07",
         "  DIFFERS   q:0: largest difference 0.5",
+        "",
+        "source                      target  dtype    shape",
+        "v/ExponentialMovingAverage  V       float32  [2, 3]",
+        "w/ExponentialMovingAverage  w       float32  [2, 3]",
+        "step                        step    float32  [2, 3]",
     ]
+    assert report.to_dict()["cleaned"]["checks"] == {"before": 5, "after": 5}
     told = report.to_dict()
     assert told["tensors"][0] | {"bytes": 0} == {
         "name": "V",

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,8 @@ from hypothesis import strategies as st
 from tensorferry.converters.jobs.shards import parse_size, plan_shards, shard_index, shard_names
 from tensorferry.formats.errors import UsageError
 from tensorferry.formats.tensor import ArrayTensor
+from tests.cli import ferried
+from tests.fixture import FIXTURES
 
 
 @pytest.mark.parametrize(("text", "size"), [("5GB", 5 * 10**9), ("512MiB", 2**29), ("1 kb", 1000), ("1000000", 10**6)])
@@ -37,3 +41,17 @@ def test_names_and_index_are_as_hugging_face_has_them() -> None:
         "metadata": {"total_size": 24},
         "weight_map": {"b": "model-1", "a": "model-2"},
     }
+
+
+def test_what_an_older_result_has_left_is_told(tmp_path: Path) -> None:
+    source = FIXTURES["mnist"].prefix
+    ferried("convert", source, tmp_path / "m.safetensors", "--max-shard-size", "15kB")
+    ferried("convert", source, tmp_path / "m.ckpt", "--max-shard-size", "15kB")
+    assert ferried("convert", source, tmp_path / "m.npz", "--json").json["notes"] == []
+    notes = ferried("convert", source, tmp_path / "m.safetensors", "--json").json["notes"]
+    files = ", ".join([*(f"m-0000{number}-of-00003.safetensors" for number in (1, 2, 3)), "m.safetensors.index.json"])
+    assert notes == [f"files of an older result are still there: {files}"]
+    notes = ferried("convert", source, tmp_path / "m.ckpt", "--force", "--json").json["notes"]
+    files = ", ".join(f"m.ckpt.data-0000{number}-of-00003" for number in range(3))
+    assert notes == [f"files of an older result are still there: {files}"]
+    assert ferried("convert", source, tmp_path / "other.ckpt", "--force", "--json").json["notes"] == []

@@ -1,0 +1,75 @@
+"""The directories of fixtures/presets: a checkpoint as it was published, in small, and what TensorFlow computed with it.
+
+    PRESETS["bert"].prefix      the checkpoint
+    PRESETS["bert"].about       model.json: preset, class, config, and `given`, the entries that no shape tells
+    PRESETS["bert"].names       names.json: what transformers keeps for that class, and what it ties
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .cli import Outcome, ferry
+from .fixture import HOME
+
+SETTINGS = {
+    "albert": "albert_config.json", "bert": "bert_config.json", "gpt2": "hparams.json", "mobilebert": "bert_config.json",
+    "tapas": "bert_config.json", "xlnet": "xlnet_config.json",
+}  # fmt: skip
+"""What the file of settings beside a published checkpoint is called; config.json for all others."""
+
+
+@dataclass(frozen=True)
+class PresetFixture:
+    """One directory of fixtures/presets."""
+
+    path: Path
+
+    def __repr__(self) -> str:
+        return f"<preset fixture {self.path.name}>"
+
+    @property
+    def prefix(self) -> Path:
+        return self.path / "model.ckpt"
+
+    @property
+    def about(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.path / "model.json").read_text("utf-8"))
+        return found
+
+    @property
+    def names(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.path / "names.json").read_text("utf-8"))
+        return found
+
+    @property
+    def is_language(self) -> bool:
+        """Whether it is fed with words, not with images."""
+        return "input/input_ids" in np.load(self.path / "answers.npz")
+
+    def published(self, folder: Path) -> Path:
+        """The checkpoint with its settings beside it, in a new folder: its prefix there."""
+        folder.mkdir()
+        for file in self.path.glob("model.ckpt*"):
+            shutil.copy(file, folder)
+        if self.about["given"]:
+            (folder / SETTINGS.get(self.about["preset"], "config.json")).write_text(json.dumps(self.about["given"]))
+        return folder / "model.ckpt"
+
+    def converted(self, folder: Path) -> tuple[Path, Outcome]:
+        """The directory for transformers that the preset makes of the published checkpoint, and what was said."""
+        result = folder / "result"
+        source = self.published(folder)
+        result.mkdir()
+        averages = ["--ema"] if self.about["averages"] else []
+        return result, ferry("convert", source, result, "--map", self.about["preset"], *averages, "--json")
+
+
+PRESETS = {path.parent.name: PresetFixture(path.parent) for path in sorted((HOME / "presets").glob("*/model.json"))}
+"""All of them by name."""
