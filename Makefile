@@ -18,7 +18,7 @@ demo: .venv/runtime ## convert real TensorFlow checkpoints to every format, and 
 	$(BIN)/python examples/run_onnx.py out/ema.onnx
 
 test: .venv/dev ## everything that needs no TensorFlow
-	$(BIN)/python -m pytest -m "not parity and not hub"
+	$(BIN)/python -m pytest -n auto -m "not parity and not hub"
 
 SECONDS ?= 600
 
