@@ -65,6 +65,7 @@ def convert(
     outputs_as_nchw: Sequence[str] = (),
     external_data: bool = False,
     verify: bool = False,
+    feeds: Mapping[str, Any] | None = None,
     dry_run: bool = False,
     force: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -84,6 +85,9 @@ def convert(
     With `keep_functions` a frozen graph keeps its functions and their calls. With `clean` it loses what changes no
     result (checks, dropout, identities, defaults, constants), with `fold_constants` only constants are folded;
     `fold_batch_norm` puts batch normalization into the weights before it.
+
+    `verify` compares the result with the source before it is put in place; a graph's inputs are then `feeds`, arrays by
+    name, and random where it gives none.
 
     Raises TensorferryError, and leaves the destination as it was.
     """
@@ -125,6 +129,7 @@ def convert(
         outputs_as_nchw=outputs_as_nchw,
         external_data=external_data,
         verify=verify,
+        feeds=feeds or {},
         dry_run=dry_run,
         force=force,
         progress=progress,

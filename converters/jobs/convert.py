@@ -178,6 +178,9 @@ def _refuse_contradictions(target: str, options: Options) -> None:
     _refuse({"--keep-layout": options.keep_layout} if target != "bundle" else {}, target)
     if options.max_shard_size and options.keep_layout:
         raise UsageError("--max-shard-size, --keep-layout", "expected one of them, got both")
+    _refuse({"--feed": options.feeds} if target in WEIGHTS else {}, target)
+    if options.feeds and not options.verify:
+        raise UsageError("--feed", "expected --verify to go with it, got none")
     if options.outputs and options.signature:
         raise UsageError("--outputs, --signature", "expected one of them, got both")
 

@@ -22,6 +22,8 @@ from .options import Options, Path
 from .report import Checked, Report
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .convert_onnx import OnnxJob
 
 
@@ -33,7 +35,7 @@ def plan_graph(source: Path, target: str, options: Options, report: Report) -> G
 
         paths = [path for path in (source, options.graph) if path is not None]
         return lower_model(frozen, options, report, [file for path in paths for file in detect(path).files])
-    return GraphDefJob(_finished(frozen, options, report), text=target == "pbtxt")
+    return GraphDefJob(_finished(frozen, options, report), target == "pbtxt", options.feeds)
 
 
 def onnx_model(model: Model, options: Options) -> Any:
@@ -52,6 +54,7 @@ class GraphDefJob(Job):
 
     frozen: Frozen
     text: bool
+    feeds: Mapping[str, np.ndarray[Any, Any]]
 
     def destinations(self, path: str) -> list[str]:
         """The one file."""
@@ -71,13 +74,13 @@ class GraphDefJob(Job):
         write_graph_def(path, graph_def_parts(self.frozen.graph, streamed=not self.text), text=self.text, files=files)
 
     def verify(self, parts: Mapping[str, str]) -> list[Checked]:
-        """Evaluates the graph that was written and the source's graph on the same random inputs."""
-        from .verify import compare_outputs, random_feeds, run_graph, words_of
+        """Evaluates the graph that was written and the source's graph on the same inputs."""
+        from .verify import compare_outputs, make_feeds, run_graph, words_of
 
         frozen = self.frozen
         written = load_model(next(iter(parts.values())))
         tables = find_tables(written, tables_of(written.graph))
-        feeds = random_feeds(list(frozen.inputs.values()), words=words_of(frozen.tables))
+        feeds = make_feeds(frozen.inputs, dict(self.feeds), words_of(frozen.tables))
         expected = run_graph(frozen.source, frozen.outputs, feeds, frozen.values, frozen.tables)
         return compare_outputs(expected, run_graph(written.graph, frozen.outputs, feeds, {}, tables))
 

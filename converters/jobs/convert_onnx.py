@@ -70,11 +70,12 @@ class OnnxJob(Job):
             report.notes.append(f"weights in {os.path.basename(written[0])}")
 
     def verify(self, parts: Mapping[str, str]) -> list[Checked]:
-        """Runs the model that was written, and evaluates the source's graph, on the same random inputs."""
-        from .verify import compare_outputs, random_feeds, run_graph, run_onnx, words_of
+        """Runs the model that was written, and evaluates the source's graph, on the same inputs."""
+        from .verify import compare_outputs, make_feeds, run_graph, run_onnx, words_of
 
         frozen, options = self.frozen, self.options
-        feeds = random_feeds([frozen.inputs[name] for name in self.inputs], words=words_of(frozen.tables))
+        inputs = {name: frozen.inputs[name] for name in self.inputs}
+        feeds = make_feeds(inputs, dict(options.feeds), words_of(frozen.tables))
         expected = run_graph(frozen.source, frozen.outputs, feeds, frozen.values, frozen.tables)
         public = {name: feeds[value] for name, value in self.inputs.items()}
         given = _channels_first(public, options.inputs_as_nchw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tensorferry.formats.errors import UsageError, listing
 from tensorferry.formats.tensor import Tensor
@@ -13,6 +13,8 @@ from tensorferry.formats.tensor import Tensor
 from ..names.selection import Selection, select_names
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..mapping.table import Table
 
 Path = str | os.PathLike[str]
@@ -51,6 +53,8 @@ class Options:
     outputs_as_nchw: Sequence[str] = ()
     external_data: bool = False
     verify: bool = False
+    feeds: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+    """What inputs get when a graph is verified, by public name or by value; the others get random values."""
     dry_run: bool = False
     force: bool = False
     progress: Callable[[int, int], None] | None = None

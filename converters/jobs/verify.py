@@ -3,7 +3,7 @@
     weights   every tensor is read back and compared byte by byte with its source
     graphs    the source's graph, with the variables as they were bound, runs in the reference evaluator; the result,
               read back from the file, runs there too (GraphDef) or in onnxruntime (ONNX; the onnx package's own
-              evaluator where onnxruntime is not installed); both get the same random inputs
+              evaluator where onnxruntime is not installed); both get the same inputs, given or random
 
 Floating-point outputs agree within rtol 1e-3 and atol 1e-5; all others are equal.
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tensorferry.formats.dtype import DType
-from tensorferry.formats.errors import UnsupportedError
+from tensorferry.formats.errors import UnsupportedError, UsageError, listing
 from tensorferry.formats.tensor import ArrayTensor, Tensor
 
 from ..ir import Graph, ValueInfo
@@ -132,6 +132,17 @@ def words_of(tables: Mapping[str, Table]) -> list[bytes]:
     return list(dict.fromkeys(words))
 
 
+def make_feeds(inputs: Mapping[str, ValueInfo], given: Arrays, words: Sequence[bytes] = ()) -> Arrays:
+    """What to feed, by value: what is `given`, by public name or by value, and random arrays for the other `inputs`."""
+    values = {info.value: info.value for info in inputs.values()} | {name: i.value for name, i in inputs.items()}
+    strange = [name for name in given if name not in values]
+    if strange:
+        has = listing(inputs) or "none"
+        raise UsageError(f"--feed {listing(strange)}", f"expected an input of the result, which has: {has}")
+    chosen = {values[name]: array for name, array in given.items()}
+    return chosen | random_feeds([info for info in inputs.values() if info.value not in chosen], words=words)
+
+
 def random_feeds(inputs: Sequence[ValueInfo], *, seed: int = 0, words: Sequence[bytes] = ()) -> Arrays:
     """Random arrays for placeholders: normal floats, integers 0 and 1, and 2, 3, 3, ... for unknown sizes.
 
@@ -143,7 +154,8 @@ def random_feeds(inputs: Sequence[ValueInfo], *, seed: int = 0, words: Sequence[
     feeds: Arrays = {}
     for info in inputs:
         if info.shape.dims is None or info.dtype is None:
-            raise UnsupportedError(info.value, "expected an input of known type and rank, to make up values for it")
+            problem = "expected an input of known type and rank, to make up values for it"
+            raise UnsupportedError(info.value, problem, hint="--feed gives some")
         shape = [size if size >= 0 else (2 if axis == 0 else 3) for axis, size in enumerate(info.shape.dims)]
         if math.prod(shape) > _LARGEST:
             raise UnsupportedError(info.value, f"expected an input of at most {_LARGEST} elements, got {info.shape}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .options import EmaCommand, ema_option, graph_option, json_option, names, print_json
+from .options import EmaCommand, ema_option, graph_option, json_option, names, print_json, read_feeds
 from .progress import progress_bar
 
 NO_FUSE = (
@@ -56,6 +56,9 @@ NO_FUSE = (
 @click.option("--outputs-as-nchw", metavar="C:0", help="Give these outputs of the ONNX model their channels second.")
 @click.option("--external-data", is_flag=True, help="Put the ONNX model's weights into a file beside it, DST.data.")
 @click.option("--verify", is_flag=True, help="Compare what is written with what was read, and write it only if equal.")
+@click.option(
+    "--feed", "feeds", metavar="A:0=X.NPY", multiple=True, help="Verify with this input; default: random values."
+)
 @click.option("--dry-run", is_flag=True, help="Check and report everything, write nothing.")
 @click.option("--force", is_flag=True, help="Replace DST if it exists.")
 @json_option
@@ -91,6 +94,7 @@ def convert(
     outputs_as_nchw: str | None,
     external_data: bool,
     verify: bool,
+    feeds: tuple[str, ...],
     dry_run: bool,
     force: bool,
     as_json: bool,
@@ -138,6 +142,7 @@ def convert(
             outputs_as_nchw=names(outputs_as_nchw) or (),
             external_data=external_data,
             verify=verify,
+            feeds=read_feeds(feeds),
             dry_run=dry_run,
             force=force,
             progress=progress,

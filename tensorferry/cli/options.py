@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -59,6 +59,30 @@ def names(text: str | None) -> list[str] | None:
     if not all(listed):
         raise click.BadParameter(f"expected names with commas between, got {text!r}")
     return listed
+
+
+def read_feeds(words: Iterable[str]) -> dict[str, Any]:
+    """The arrays of `--feed NAME=FILE.npy`, by name."""
+    return dict(map(_read_feed, words))
+
+
+def _read_feed(word: str) -> tuple[str, Any]:
+    import numpy as np
+
+    from tensorferry.formats.errors import FormatError, UsageError
+
+    name, equals, path = word.partition("=")
+    if not (name and equals and path):
+        raise UsageError(f"--feed {word}", "expected NAME=FILE.npy")
+    try:
+        value = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise FormatError(
+            path, f"expected an array in .npy form, got: {getattr(error, 'strerror', None) or error}"
+        ) from None
+    if not isinstance(value, np.ndarray):
+        raise FormatError(path, "expected one array in .npy form, got an archive")
+    return name, value
 
 
 def print_json(value: Any) -> None:

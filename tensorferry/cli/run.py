@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .options import EmaCommand, ema_option, graph_option, json_option, names, print_json
+from .options import EmaCommand, ema_option, graph_option, json_option, names, print_json, read_feeds
 
 
 @click.command(cls=EmaCommand)
@@ -46,7 +46,7 @@ def run(
         model,
         outputs=names(outputs),
         signature=signature,
-        feeds=dict(_read_feed(feed) for feed in feeds),
+        feeds=read_feeds(feeds),
         rename=parse_renames(renames),
         ema=ema or False,
     )
@@ -57,25 +57,6 @@ def run(
         return
     for name, value in found.items():
         click.echo(f"{name} {value.dtype} {list(value.shape)}\n{value}")
-
-
-def _read_feed(word: str) -> tuple[str, Any]:
-    import numpy as np
-
-    from tensorferry.formats.errors import FormatError, UsageError
-
-    name, equals, path = word.partition("=")
-    if not (name and equals and path):
-        raise UsageError(f"--feed {word}", "expected NAME=FILE.npy")
-    try:
-        value = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise FormatError(
-            path, f"expected an array in .npy form, got: {getattr(error, 'strerror', None) or error}"
-        ) from None
-    if not isinstance(value, np.ndarray):
-        raise FormatError(path, "expected one array in .npy form, got an archive")
-    return name, value
 
 
 def _json(value: Any) -> Any:
