@@ -146,11 +146,11 @@ def gather(node: OpNode, handle: Value, indices: Value, shape: Value) -> Result:
 
 @RULES.op("TensorListStack", attrs={"num_elements"})
 def stack(node: OpNode, handle: Value, shape: Value) -> Result:
-    """All elements, along a new first dimension."""
+    """All elements, along a new first dimension; `num_elements`, where it isn't -1, is checked when it runs."""
     items = _items(node, handle)
     dims = merge_dims(items.dims, _element(shape))
     count = node.integer("num_elements")
-    length = count if count >= 0 and items.length is None else items.length
+    length = items.length if count < 0 or isinstance(items.length, int) else count
     return None if dims is None else (length, *dims)
 
 
