@@ -96,7 +96,6 @@ def convert(
     from tensorferry.converters.jobs.convert import convert as run
     from tensorferry.converters.jobs.options import Options
     from tensorferry.converters.jobs.shards import parse_size
-    from tensorferry.converters.mapping.presets import read_map
 
     files = [map] if isinstance(map, (str, os.PathLike)) else list(map)
     options = Options(
@@ -107,7 +106,7 @@ def convert(
         signature=signature,
         tag=tag,
         rename=rename or {},
-        tables=[read_map(file) for file in files],
+        tables=_tables(files),
         allow_unmatched=allow_unmatched,
         allow_unused=allow_unused,
         ema=_suffix(ema),
@@ -135,6 +134,15 @@ def convert(
         progress=progress,
     )
     return run(source, destination, options)
+
+
+def _tables(files: Sequence[Path]) -> list[Any]:
+    """The tables of `map`. What reads them is loaded if there are any."""
+    if not files:
+        return []
+    from tensorferry.converters.mapping.presets import read_map
+
+    return [read_map(file) for file in files]
 
 
 def load_checkpoint(path: Path) -> Mapping[str, Tensor]:

@@ -19,7 +19,6 @@ from tensorferry.formats.stream import watcher
 from tensorferry.formats.tensor import SplatTensor, Tensor
 from tensorferry.formats.tensor_proto import ProtoTensor
 
-from .config_beside import weights_in, with_config
 from .job import Job
 from .options import Options, Path
 from .report import Report
@@ -49,12 +48,14 @@ def convert(source: Path, destination: Path, options: Options | None = None) -> 
     verification that fails raises nothing and writes nothing: `report.verified` is False.
     """
     options = options or Options()
-    path = weights_in(os.fspath(destination), options)
+    path = _file_of(os.fspath(destination), options)
     target = _format_of(path, options.to)
     _refuse_contradictions(target, options)
     report = Report(os.fspath(source), path, target, dry_run=options.dry_run)
     job = _plan(source, target, options, report)
     if path != os.fspath(destination):
+        from .config_beside import with_config
+
         job = with_config(job, source, options, report)
     sources = _files_of(source, options)
     for file in job.destinations(path):
@@ -75,6 +76,15 @@ def convert(source: Path, destination: Path, options: Options | None = None) -> 
     else:
         job.published(path, report, force=options.force)
     return report
+
+
+def _file_of(destination: str, options: Options) -> str:
+    """The file to write: the destination, or what a directory stands for, given a table with a config."""
+    if not options.tables:
+        return destination
+    from .config_beside import weights_in
+
+    return weights_in(destination, options)
 
 
 def _check_room(path: str, job: Job) -> None:
