@@ -7,7 +7,7 @@ select -> average -> rename -> bind -> freeze -> GraphDef            (`freeze_mo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tensorferry.formats.atomic import OutputSet
@@ -54,7 +54,7 @@ class GraphDefJob(Job):
 
     frozen: Frozen
     text: bool
-    feeds: Mapping[str, np.ndarray[Any, Any]]
+    feeds: Mapping[str, np.ndarray[Any, Any]] = field(default_factory=dict)
 
     def destinations(self, path: str) -> list[str]:
         """The one file."""

@@ -10,13 +10,13 @@ follows (inference, lowering) has only the latter to deal with.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
-from tensorferry.formats.errors import UnsupportedError, listing
+from tensorferry.formats.errors import GraphError, UnsupportedError, listing
 
 from ..functions import ARGUMENT
 from ..ir import AttrList, Graph, Node, node_name, value_name
-from ..op_registry import output_dtypes
+from ..op_registry import input_dtypes, output_dtypes
 from .prune import needed
 from .raise_conditionals import raise_conditionals
 from .raise_loops import raise_loops
@@ -30,12 +30,16 @@ def raise_control_flow(graph: Graph, outputs: Sequence[str], inputs: Sequence[st
     """`graph`, in which no op of `V1_OPS` and no tensor array is needed for `outputs` of the values `inputs`.
 
     The values that others can ask for keep their names: what leaves a loop, what a Merge makes. UnsupportedError names
-    what can't be raised.
+    what can't be raised, GraphError what has too few or too many inputs.
     """
     fed = {value_name(value) for value in inputs}
     names = needed(graph, outputs, fed)
-    if not any(graph.nodes[name].op in (*V1_OPS, "TensorArrayV3") for name in names):
+    raising = [
+        node for node in graph if node.name in names and (node.op in V1_OPS or node.op.startswith("TensorArray"))
+    ]
+    if not raising:
         return graph
+    _check_inputs(raising)
     leaves = {node_name(value): _leaf(graph.producer(value)) for value in fed if node_name(value) not in names}
     piece = Graph.of(
         (leaves.get(node.name, node) for node in graph if node.name in names or node.name in leaves), graph
@@ -46,6 +50,18 @@ def raise_control_flow(graph: Graph, outputs: Sequence[str], inputs: Sequence[st
     others = {name: node for name, node in graph.nodes.items() if name not in names}
     raised.nodes = {name: node for name, node in raised.nodes.items() if name not in leaves} | others
     return raised
+
+
+def _is_raised(op: str) -> bool:
+    return op in V1_OPS or op.startswith("TensorArray")
+
+
+def _check_inputs(nodes: Iterable[Node]) -> None:
+    """GraphError where ops that say what goes where have another number of inputs than they take."""
+    for node in nodes:
+        found, expected = len(node.data_inputs), len(input_dtypes(node))
+        if found != expected:
+            raise GraphError(node.name, f"expected {expected} inputs of {node.op}, got {found}")
 
 
 def _finished(graph: Graph, results: Sequence[str], whole: Graph) -> Graph:

@@ -99,3 +99,14 @@ def test_a_predicate_need_not_be_known_by_one_name() -> None:
     raised = raise_control_flow(graph(*nodes, *switches, merge), ["y:0"])
     (choice,) = (node for node in raised if node.op == "If")
     assert choice.inputs == ("p:0", "x:0")
+
+
+@pytest.mark.parametrize(("name", "inputs"), [("enter", ()), ("merge", ("enter",)), ("exit", ("enter", "merge"))])
+def test_another_number_of_inputs(name: str, inputs: tuple[str, ...]) -> None:
+    source = graph(*counting())
+    node = source.nodes[name]
+    source.nodes[name] = node.with_(inputs=inputs)
+    with pytest.raises(GraphError) as error:
+        raise_control_flow(source, ["exit:0"])
+    expected = len(node.inputs)
+    assert str(error.value) == f"{name}: expected {expected} inputs of {node.op}, got {len(inputs)}"
