@@ -1,8 +1,8 @@
-"""The directories of fixtures/presets: a checkpoint as it was published, in small, and what TensorFlow computed with it.
+"""The directories of fixtures/presets: checkpoints as they were published, in small, and what TensorFlow computed.
 
-    PRESETS["bert"].prefix      the checkpoint
-    PRESETS["bert"].about       model.json: preset, class, config, and `given`, the entries that no shape tells
-    PRESETS["bert"].names       names.json: what transformers keeps for that class, and what it ties
+PRESETS["bert"].prefix      the checkpoint
+PRESETS["bert"].about       model.json: preset, class, config, and `given`, the entries that no shape tells
+PRESETS["bert"].names       names.json: what transformers keeps for that class, and what it ties
 """
 
 from __future__ import annotations
@@ -19,10 +19,14 @@ from .cli import Outcome, ferry
 from .fixture import HOME
 
 SETTINGS = {
-    "albert": "albert_config.json", "bert": "bert_config.json", "gpt2": "hparams.json", "mobilebert": "bert_config.json",
-    "tapas": "bert_config.json", "xlnet": "xlnet_config.json",
+    "albert": "albert_config.json", "bert": "bert_config.json", "gpt2": "hparams.json",
+    "bert-encoder": "bert_config.json", "bert-classifier": "bert_config.json", "bert-squad": "bert_config.json",
+    "mobilebert": "bert_config.json", "tapas": "bert_config.json", "xlnet": "xlnet_config.json",
 }  # fmt: skip
 """What the file of settings beside a published checkpoint is called; config.json for all others."""
+
+OF_OBJECTS = ("bert-garden",)
+"""Presets for TensorFlow 2's checkpoints of objects."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,13 @@ class PresetFixture:
         result = folder / "result"
         source = self.published(folder)
         result.mkdir()
-        averages = ["--ema"] if self.about["averages"] else []
-        return result, ferry("convert", source, result, "--map", self.about["preset"], *averages, "--json")
+        return result, ferry("convert", source, result, "--map", self.about["preset"], *self.options, "--json")
+
+    @property
+    def options(self) -> list[str]:
+        """What to convert with, besides --map: averages, and the checkpoint's own names where it has objects."""
+        names = ["--names", "key"] if self.about["preset"] in OF_OBJECTS else []
+        return [*names, *(["--ema"] if self.about["averages"] else [])]
 
 
 PRESETS = {path.parent.name: PresetFixture(path.parent) for path in sorted((HOME / "presets").glob("*/model.json"))}

@@ -15,14 +15,16 @@ from .convert_weights import SURPLUS
 from .options import Options, Path
 
 
-def check_map(table: Table | Mapping[str, str], source: Path, ema: str | None = None) -> Selection:
+def check_map(
+    table: Table | Mapping[str, str], source: Path, ema: str | None = None, scheme: str | None = None
+) -> Selection:
     """The result of a table, names and shapes. NameMapError lists all that does not fit."""
-    named = named_tensors(detect(source))
+    named = named_tensors(detect(source), scheme)
     surplus = {name: SURPLUS[role] for name, role in named.roles.items() if role != WEIGHT}
     return Options(tables=[table], ema=ema).select(named.tensors, surplus)
 
 
-def weights_of(source: Path) -> dict[str, Tensor]:
+def weights_of(source: Path, scheme: str | None = None) -> dict[str, Tensor]:
     """The weights at `source`, without what an optimizer and a training loop keep beside them."""
-    named = named_tensors(detect(source))
+    named = named_tensors(detect(source), scheme)
     return {name: tensor for name, tensor in named.tensors.items() if named.roles[name] == WEIGHT}

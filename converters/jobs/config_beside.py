@@ -1,4 +1,4 @@
-"""What belongs beside the weights of a table's result: the config.json that Hugging Face's loaders ask for, a vocabulary.
+"""What belongs beside the weights of a table's result: the config.json that Hugging Face's loaders ask for, words.
 
 Written where the destination is a directory: DIR/config.json and DIR/model.safetensors (or its shards and their index),
 and the files that the table says are copied, of those that are beside the source (`mapping.config`).
@@ -45,7 +45,7 @@ def with_config(job: Job, source: Path, options: Options, report: Report) -> Job
     found = detect(source)
     directory = os.path.dirname(found.files[0])
     settings, copies = read_settings(table, directory), copies_of(table, directory)
-    config = config_of(table, named_tensors(found).tensors, settings)
+    config = config_of(table, named_tensors(found, options.names).tensors, settings)
     report.notes.append(f"{CONFIG} beside it, of {table.path}")
     if config.given:
         report.notes.append(f"{CONFIG}: {', '.join(config.given)} from {os.path.basename(settings.path)}")

@@ -6,7 +6,7 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tensorferry.formats.detect import Source, detect
@@ -87,7 +87,10 @@ class Inspection:
         """The inspection as JSON has it."""
         found: dict[str, Any] = {"path": self.path, "kind": self.source.kind}
         if self.recognised:
-            found["recognised"] = [{"preset": each.name, "says": each.says} for each in self.recognised]
+            found["recognised"] = [
+                {"preset": each.name, "says": each.says, **({"names": each.names} if each.names else {})}
+                for each in self.recognised
+            ]
         if self.tensors is not None:
             found["checkpoint"] = self.source.checkpoint
             found["variables"] = [
@@ -141,7 +144,7 @@ class Inspection:
             total = sum(tensor.nbytes for tensor in self.tensors.values())
             lines[0] += f", {plural(len(self.tensors), 'variable')}, {size_text(total)}"
             lines += map(one_line, self.notes)
-            lines += [f"looks like {one_line(each.says)}: --map {each.name}" for each in self.recognised]
+            lines += [f"looks like {one_line(each.says)}: {each.options}" for each in self.recognised]
             if self.source.checkpoint not in (None, self.path):
                 lines.append(f"checkpoint: {one_line(self.source.checkpoint)}")
         if self.model is not None:
@@ -186,6 +189,8 @@ def inspect(
         named = named_tensors(source)
         found.tensors, found.roles, found.notes = named.tensors, named.roles, [*found.notes, *named.notes]
         found.recognised = recognise(named.tensors)
+        if named.tensors.keys() != named.origin.keys():
+            found.recognised += [replace(each, names="key") for each in recognise(named.origin)]
     return found
 
 

@@ -11,6 +11,7 @@
     settings = ["bert_config.json"]         files beside the source, of which the first that is there is read
     needs = ["num_hidden_layers"]           entries that have to stand in it: there is nothing to assume
     copies = {"vocab.txt" = "vocab.txt"}    files that are copied: name beside the source -> name beside the result
+    means = {hidden_act = {gelu = "gelu_new"}}      words of the settings that the others call by another word
 
 An entry of the settings goes before what is assumed; where it says other than the shapes, one of the two is not this
 model's, and that is an error. Other entries of the settings are not taken.
@@ -32,6 +33,8 @@ from .variables import VARIABLE, VariableError, resolve, substitute
 
 if TYPE_CHECKING:
     from .table import Table
+
+_BESIDE = ("settings", "needs", "copies", "means")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,12 @@ def read_settings(table: Table, directory: str) -> Settings:
             entries = read_document(path).data
             if not isinstance(entries, dict):
                 raise FormatError(path, f"expected settings by name, got a {type(entries).__name__}")
-            return Settings(path, entries)
+            return Settings(path, {key: _meant(table, key, value) for key, value in entries.items()})
     return Settings()
+
+
+def _meant(table: Table, key: str, value: Any) -> Any:
+    return table.beside.get("means", {}).get(key, {}).get(value, value) if isinstance(value, str) else value
 
 
 def copies_of(table: Table, directory: str) -> dict[str, str]:
@@ -90,7 +97,7 @@ def config_of(table: Table, tensors: Mapping[str, Tensor], settings: Settings | 
     return Config(entries, given, assumed)
 
 
-def _assumed(key: str, value: Any, values: Mapping[str, str | int]) -> Any:
+def _assumed(key: str, value: Any, values: Mapping[str, str | float]) -> Any:
     """A value as it stands there, or the number that follows from variables."""
     if isinstance(value, dict):
         return resolve({key: substitute(value, values)}, {}, Steps())[key]
@@ -117,7 +124,7 @@ def _refuse_others(config: Mapping[str, Any], entries: Mapping[str, Any], settin
         raise NameMapError(settings.path, f"expected what the source's shapes tell, got {listing(problems)}")
 
 
-def _filled(data: Any, values: Mapping[str, str | int]) -> Any:
+def _filled(data: Any, values: Mapping[str, str | float]) -> Any:
     if isinstance(data, Mapping):
         return {key: _filled(item, values) for key, item in data.items()}
     if isinstance(data, list):
@@ -128,9 +135,9 @@ def _filled(data: Any, values: Mapping[str, str | int]) -> Any:
 
 def beside_problems(data: Mapping[str, Any]) -> Iterator[str]:
     """What is wrong with a table's `beside`: all its names are those of files in a directory, without a way out."""
-    odd = [key for key in data if key not in ("settings", "needs", "copies")]
+    odd = [key for key in data if key not in _BESIDE]
     if odd:
-        yield f"expected only settings, needs and copies in beside, got {', '.join(map(str, odd))}"
+        yield f"expected only {', '.join(_BESIDE)} in beside, got {', '.join(map(str, odd))}"
     settings, needs, copies = data.get("settings", []), data.get("needs", []), data.get("copies", {})
     if not isinstance(settings, list) or not all(map(_is_file_name, settings)):
         yield f"expected names of files for settings, got {settings!r:.60}"
@@ -138,6 +145,9 @@ def beside_problems(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"expected names of entries for needs, got {needs!r:.60}"
     if not isinstance(copies, dict) or not all(map(_is_file_name, [*copies, *copies.values()])):
         yield f"expected names of files for copies, got {copies!r:.60}"
+    means = data.get("means", {})
+    if not isinstance(means, dict) or not all(isinstance(words, dict) for words in means.values()):
+        yield f"expected {{ENTRY = {{WORD = OTHER}}}} for means, got {means!r:.60}"
 
 
 def _is_file_name(name: Any) -> bool:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from tensorferry.formats.tensor import Tensor
+from tensorferry.formats.dtype import DTYPES, FLOAT, SIGNED, UNSIGNED
+from tensorferry.formats.tensor import ArrayTensor, Tensor
 
 from ..views import View, reshaped
 from .lazy import Joined, Same, rows
@@ -99,6 +100,34 @@ class Tie(Verb):
 
 
 @dataclass(frozen=True, slots=True)
+class With(Verb):
+    """The tensor, and a scalar of its own beside it, which the source does not have: a counter that begins at 0."""
+
+    name = "with"
+    arity = SPLIT
+    dtype: str
+    value: int
+
+    def apply(self, tensors: Sequence[Tensor], names: Sequence[str], wanted: int) -> list[Tensor]:
+        import numpy as np
+
+        dtype = DTYPES[self.dtype]
+        try:
+            if dtype.kind not in (SIGNED, UNSIGNED, FLOAT):
+                raise OverflowError
+            with np.errstate(over="ignore"):
+                scalar = np.array(self.value, dtype.numpy())
+            if int(scalar) != self.value:
+                raise OverflowError
+        except OverflowError:
+            raise MisfitError(f"expected a number that is a {self.dtype}, got {self.value}") from None
+        return [*tensors, ArrayTensor(scalar, dtype)]
+
+    def inverse(self, before: Sequence[Tensor] | None) -> Verb:
+        return First()
+
+
+@dataclass(frozen=True, slots=True)
 class Concat(Verb):
     """All behind each other along one dimension. Where `sizes`, or a number of equal `parts`, are given, they hold."""
 
@@ -184,6 +213,20 @@ class AllSame(Verb):
         return Tie()
 
 
+@dataclass(frozen=True, slots=True)
+class First(Verb):
+    """The first of several; the others, of any type and shape, are left out."""
+
+    name = "first"
+    arity = JOIN
+
+    def apply(self, tensors: Sequence[Tensor], names: Sequence[str], wanted: int) -> list[Tensor]:
+        return [tensors[0]]
+
+    def inverse(self, before: Sequence[Tensor] | None) -> Verb:
+        raise NoInverseError("first leaves the others out")
+
+
 def _split(tensor: Tensor, axis: int, sizes: Sequence[int]) -> list[Tensor]:
     starts = [0, *accumulate(sizes)][:-1]
     if axis == 0:
@@ -216,4 +259,4 @@ def _added(*arrays: Array) -> Array:
     return value
 
 
-VERBS = (Split, Chunk, Unstack, Tie, Concat, Stack, Sum, AllSame)
+VERBS = (Split, Chunk, Unstack, Tie, With, Concat, Stack, Sum, AllSame, First)

@@ -114,7 +114,7 @@ class _Planner:
         self.taken: dict[str, str] = {}
         self.plan = Plan()
         self.steps = Steps()
-        self._values: dict[int, Bound | None] = {}
+        self._values: dict[int, Mapping[str, str | float] | None] = {}
         self._wrong_rules: set[int] = set()
 
     def take(self, rule: Rule) -> None:

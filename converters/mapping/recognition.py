@@ -29,6 +29,13 @@ class Recognised:
 
     name: str
     says: str
+    names: str = ""
+    """What --names has to be for it: `key`, the names in the checkpoint, not those that its object graph gives."""
+
+    @property
+    def options(self) -> str:
+        """What to convert with."""
+        return f"--map {self.name}" + (f" --names {self.names}" if self.names else "")
 
 
 def preset_files() -> list[Path]:

@@ -95,7 +95,7 @@ class Rule:
         """Whether it does nothing but give another name."""
         return not self.drop and self.verbs == () and len(self.sources) == len(self.targets) == 1
 
-    def verbs_for(self, values: Mapping[str, str | int]) -> tuple[Verb, ...]:
+    def verbs_for(self, values: Mapping[str, str | float]) -> tuple[Verb, ...]:
         """The verbs, with the source's own variables put in. RuleError."""
         return self.verbs if self.verbs is not None else _read_verbs(substitute(self.do, values))
 

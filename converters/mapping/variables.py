@@ -4,6 +4,7 @@
     {count = "layer_{n:int}/kernel"}            how many tensors have such a name
     {quotient = ["${width}", 64]}               one number by another, without a rest
     {product = ["${heads}", 64]}                one number times another
+    {ratio = ["${width}", 1024]}                one number by another, with what is behind the point
 
 They stand in the parameters of verbs and in the config of a preset.
 """
@@ -30,9 +31,9 @@ class VariableError(ValueError):
     """A variable that is wrong, or that a source does not give."""
 
 
-def resolve(derived: Mapping[str, Any], tensors: Mapping[str, Tensor], steps: Steps) -> dict[str, str | int]:
+def resolve(derived: Mapping[str, Any], tensors: Mapping[str, Tensor], steps: Steps) -> dict[str, str | float]:
     """Name -> number, each from the source or from those before it. VariableError."""
-    values: dict[str, str | int] = {}
+    values: dict[str, str | float] = {}
     for name, given in derived.items():
         try:
             values[name] = _value(substitute(given, values), tensors, steps)
@@ -41,7 +42,7 @@ def resolve(derived: Mapping[str, Any], tensors: Mapping[str, Tensor], steps: St
     return values
 
 
-def substitute(data: Any, values: Mapping[str, str | int]) -> Any:
+def substitute(data: Any, values: Mapping[str, str | float]) -> Any:
     """The data with each `${name}` that has a value replaced by it. VariableError where a text gets too long."""
     if isinstance(data, str):
         length = len(data) + sum(len(str(values.get(name, ""))) for name in VARIABLE.findall(data))
@@ -55,7 +56,7 @@ def substitute(data: Any, values: Mapping[str, str | int]) -> Any:
     return data
 
 
-def _value(given: Any, tensors: Mapping[str, Tensor], steps: Steps) -> int:
+def _value(given: Any, tensors: Mapping[str, Tensor], steps: Steps) -> float:
     keys = set(given)
     if keys == {"count"}:
         return len(_matching(given["count"], tensors, steps))
@@ -67,17 +68,19 @@ def _value(given: Any, tensors: Mapping[str, Tensor], steps: Steps) -> int:
         if not isinstance(dim, int) or not -len(shape) <= dim < len(shape):
             raise VariableError(f"expected a dimension of {names[0]} {list(shape)}, got {dim!r:.40}")
         return shape[dim]
-    if keys in ({"quotient"}, {"product"}):
+    if keys in ({"quotient"}, {"product"}, {"ratio"}):
         ((verb, numbers),) = given.items()
         pair = [_number(number) for number in numbers] if isinstance(numbers, list) and len(numbers) == 2 else []
         if not pair:
             raise VariableError(f"expected two numbers for {verb}, got {numbers!r:.60}")
         if verb == "product":
             return pair[0] * pair[1]
+        if verb == "ratio" and pair[1]:
+            return pair[0] / pair[1]
         if not pair[1] or pair[0] % pair[1]:
             raise VariableError(f"expected {pair[1]} to divide {pair[0]}")
         return pair[0] // pair[1]
-    raise VariableError(f"expected {{dim, of}}, {{count}}, {{quotient}} or {{product}}, got {given!r:.60}")
+    raise VariableError(f"expected {{dim, of}}, {{count}}, {{quotient}}, {{product}} or {{ratio}}, got {given!r:.60}")
 
 
 def _number(value: Any) -> int:

@@ -4,7 +4,9 @@
                             slice {axis, start, stop, step}            pad {axis, before, after, value}
                             scale 0.5             add 1.0              cast "float32"                narrow "int8"
     one tensor to several   split {axis, sizes}   chunk {axis, parts}  unstack 0      tie
+                            with {dtype "int64", value 0}
     several tensors to one  concat {axis}         stack 0              sum            same
+                            first
 
 A verb checks shapes before anything is read (MisfitError says what does not fit), and gives lazy tensors. `inverse`
 gives the verb that goes back, from the shapes that went in if the verb itself does not say enough; NoInverseError says

@@ -25,6 +25,7 @@ and after it:
     affine         factors and summands by channel that are left
     reshapes       reshapes in a row
     scales         a resize to computed sizes
+    named_axes     a Pad that an older onnxruntime would take for something else; always
 
 Bodies of loops and conditionals are graphs of their own (`bodies`), and get the same passes.
 """
@@ -48,6 +49,7 @@ from .gemm import GEMM
 from .hard_sigmoid import GATED, HARD_SIGMOID, HARD_SWISH
 from .layer_norm import LAYER_NORM
 from .layout import push_transposes
+from .named_axes import NAMED_AXES
 from .one_dimension import ONE_DIMENSION
 from .pads import PADS
 from .reshapes import RESHAPES
@@ -87,7 +89,7 @@ def run_passes(
     graph, dims = fuse(graph, dims, opset, _without(BEFORE_LAYOUT, without))
     if "layout" not in without:
         graph, dims = push_transposes(graph, dims, opset)
-    return fuse(graph, dims, opset, _without(AFTER_LAYOUT, without))[0]
+    return fuse(graph, dims, opset, [*_without(AFTER_LAYOUT, without), NAMED_AXES])[0]
 
 
 def fuse(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from .options import EmaCommand, ema_option, graph_option, json_option, names, print_json, read_feeds
+from .options import EmaCommand, ema_option, graph_option, json_option, names, print_json, read_feeds, scheme_option
 from .progress import progress_bar
 
 NO_FUSE = (
@@ -38,7 +38,7 @@ NO_FUSE = (
 @ema_option
 @click.option("--include", metavar="GLOB", multiple=True, help="Take only the variables of these names.")
 @click.option("--exclude", metavar="GLOB", multiple=True, help="Leave out the variables of these names.")
-@click.option("--names", "scheme", metavar="SCHEME", help="Names in TF2 checkpoints: key, full or object.")
+@scheme_option
 @click.option("--keep-optimizer", is_flag=True, help="Keep what is not a weight: slots, averages, counters.")
 @click.option("--dtype", metavar="D", help="Cast floating-point tensors: float64, float32, float16 or bfloat16.")
 @click.option(

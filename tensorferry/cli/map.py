@@ -8,7 +8,7 @@ import click
 
 from tensorferry.api import EMA_SUFFIX
 
-from .options import EmaCommand, ema_option, json_option, print_json
+from .options import EmaCommand, ema_option, json_option, print_json, scheme_option
 
 if TYPE_CHECKING:
     from tensorferry.converters.mapping.table import Table
@@ -59,7 +59,8 @@ def show(table: str | None, as_json: bool) -> None:
 @click.argument("table")
 @click.argument("src", required=False)
 @ema_option
-def check(table: str, src: str | None, ema: str | None) -> None:
+@scheme_option
+def check(table: str, src: str | None, ema: str | None, scheme: str | None) -> None:
     """Check TABLE by itself, or that it fits SRC: every rule matches, every weight is taken, all shapes fit."""
     from tensorferry.converters.jobs.check_map import check_map
     from tensorferry.converters.mapping.inverse import invert_rules
@@ -72,7 +73,7 @@ def check(table: str, src: str | None, ema: str | None) -> None:
             return click.echo(f"{len(found)} names")
         back, _ = invert_rules(found.rules)
         return click.echo(f"{len(found.rules)} rules, {len(back)} of them with an inverse")
-    selection = check_map(found, src, ema)
+    selection = check_map(found, src, ema, scheme)
     for note in selection.notes:
         click.echo(note)
     if not isinstance(found, Table):
@@ -85,8 +86,9 @@ def check(table: str, src: str | None, ema: str | None) -> None:
 @click.argument("table")
 @click.argument("src", required=False)
 @click.option("--partial", is_flag=True, help="Leave out what has no inverse, and say so.")
+@scheme_option
 @json_option
-def invert(table: str, src: str | None, partial: bool, as_json: bool) -> None:
+def invert(table: str, src: str | None, partial: bool, scheme: str | None, as_json: bool) -> None:
     """Print the table that goes back. With SRC, what TABLE was made for, shapes need not be in the table.
 
     A table of rules gives TOML, or JSON with --json; a flat one gives JSON, {target: source}.
@@ -101,7 +103,7 @@ def invert(table: str, src: str | None, partial: bool, as_json: bool) -> None:
     found = read_map(table)
     if not isinstance(found, Table):
         return print_json(invert_table(found, table))
-    rules, problems = invert_rules(found.rules) if src is None else _invert_for(found, src)
+    rules, problems = invert_rules(found.rules) if src is None else _invert_for(found, src, scheme)
     if problems and not partial:
         raise NameMapError(table, f"has no inverse: {listing(problems, 100)}", hint="--partial leaves that out")
     for problem in problems:
@@ -112,8 +114,9 @@ def invert(table: str, src: str | None, partial: bool, as_json: bool) -> None:
 @map_.command()
 @click.argument("src")
 @click.argument("target")
+@scheme_option
 @json_option
-def draft(src: str, target: str, as_json: bool) -> None:
+def draft(src: str, target: str, scheme: str | None, as_json: bool) -> None:
     """Propose a table that makes TARGET of SRC, by values, shapes and names, and print it as TOML.
 
     TARGET is anything readable, or JSON: {name: shape}, the header of a safetensors file, or an index. Behind each rule
@@ -125,7 +128,7 @@ def draft(src: str, target: str, as_json: bool) -> None:
     from tensorferry.converters.mapping.spell import toml_table
     from tensorferry.converters.mapping.wanted import read_wanted
 
-    source, wanted = weights_of(src), read_wanted(target)
+    source, wanted = weights_of(src, scheme), read_wanted(target)
     found = draft_table(source, wanted)
     if as_json:
         rules = zip(found.rules, found.confidence, found.notes, strict=True)
@@ -169,12 +172,12 @@ def _doing(rule: Any) -> str:
     return "".join(f"  [{text}]" for text in [*conditions, *["optional"] * rule.optional])
 
 
-def _invert_for(table: Table, src: str) -> tuple[list[dict[str, Any]], list[str]]:
+def _invert_for(table: Table, src: str, scheme: str | None) -> tuple[list[dict[str, Any]], list[str]]:
     from tensorferry.converters.jobs.check_map import weights_of
     from tensorferry.converters.mapping.inverse import invert_plan
     from tensorferry.converters.mapping.plan import make_plan
 
-    tensors = weights_of(src)
+    tensors = weights_of(src, scheme)
     plan = make_plan(table.rules, tensors)
     plan.check(table.path, tensors, allow_unmatched=False, allow_unused=False)
     return invert_plan(plan, tensors)

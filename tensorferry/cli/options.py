@@ -40,6 +40,13 @@ class EmaCommand(click.Command):
             return super().parse_args(ctx, given)
 
 
+def scheme_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`--names SCHEME`."""
+    return click.option("--names", "scheme", metavar="SCHEME", help="Names in TF2 checkpoints: key, full or object.")(
+        function
+    )
+
+
 def ema_option(function: Callable[..., Any]) -> Callable[..., Any]:
     """`--ema [SUFFIX]`."""
     return click.option(

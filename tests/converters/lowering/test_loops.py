@@ -137,7 +137,11 @@ def test_recurrent_layers_are_one_op(name: str, layers: list[str]) -> None:
     assert sorted(node.op for node in nodes(name, "LSTM", "GRU", "Loop")) == layers
 
 
-@pytest.mark.parametrize("name", ["v1-dynamic_lstm", "v2-keras_gru", "v1-sequence_lengths"])
+@pytest.mark.parametrize(
+    "name",
+    # Where a sequence is empty, onnxruntime before 1.24 leaves what ReverseSequence makes of it as memory was.
+    ["v1-dynamic_lstm", "v2-keras_gru", pytest.param("v1-sequence_lengths", marks=needs_recent_runtime)],
+)
 def test_left_out_they_stay_loops(name: str) -> None:
     kind, case = CASES[name]
     graph = lower(source(name), case["inputs"], case["outputs"], without=["recurrent"])

@@ -39,6 +39,8 @@ GOOD = [
     verb("pad", {"axis": 0, "value": 1.5}), verb("slice", {"axis": 0, "stop": "3"}), verb("scale", 0.5),
     verb("split", {"axis": 0, "sizes": ["${n}", 2]}, to=["b", "c"]) | {"variables": {"n": {"count": "x"}}},
     {"recognise": {"has": ["a"], "lacks": ["b"], "says": "x"}, "config": {"a": [1]}, "rules": []},
+    {"assumed": {"a": {"quotient": [4, 2]}}, "rules": []},
+    {"beside": {"settings": ["a.json"], "needs": ["b"], "copies": {"c": "d"}, "means": {"e": {"f": "g"}}}, "rules": []},
 ]  # fmt: skip
 
 BAD = [
@@ -57,6 +59,12 @@ BAD = [
     {"rules": [{"from": "a", "to": "b", "do": "turn"}]},
     {"rules": [{"from": "a", "to": "b", "do": {"flip": 0, "transpose": [0]}}]},
     {"rules": [], "title": 3},
+    {"rules": [], "beside": {"settings": ["../a.json"]}},
+    {"rules": [], "beside": {"copies": {"a": ".."}}},
+    {"rules": [], "beside": {"copies": {"a/b": "c"}}},
+    {"rules": [], "beside": {"means": {"a": "b"}}},
+    {"rules": [], "beside": {"more": 1}},
+    {"rules": [], "assumed": 3},
     {"rules": [], "variables": {"a-b": 1}},
     {"rules": [], "variables": {"a": 1.5}},
     {"rules": [], "include": [3]},

@@ -19,8 +19,9 @@ def test_values():
         "one": {"count": "word"},
         "heads": {"quotient": ["${width}", 16]},
         "all": {"product": ["${heads}", "${layers}"]},
+        "part": {"ratio": ["${heads}", 16]},
     }
-    expected = {"width": 64, "last": 64, "layers": 2, "none": 0, "one": 1, "heads": 4, "all": 8}
+    expected = {"width": 64, "last": 64, "layers": 2, "none": 0, "one": 1, "heads": 4, "all": 8, "part": 0.25}
     assert resolve(derived, SOURCE, Steps()) == expected
 
 
@@ -34,9 +35,11 @@ def test_values():
         ({"count": "{"}, "expected } behind '{' (\\{ is the character itself)"),
         ({"quotient": [5, 2]}, "expected 2 to divide 5"),
         ({"quotient": [5, 0]}, "expected 0 to divide 5"),
+        ({"ratio": [5, 0]}, "expected 0 to divide 5"),
+        ({"product": [{"ratio": [1, 2]}, 2]}, "expected a whole number, got {'ratio': [1, 2]}"),
         ({"quotient": [5]}, "expected two numbers for quotient, got [5]"),
         ({"product": ["${later}", 2]}, "expected a whole number, got '${later}'"),
-        ({"size": 3}, "expected {dim, of}, {count}, {quotient} or {product}, got {'size': 3}"),
+        ({"size": 3}, "expected {dim, of}, {count}, {quotient}, {product} or {ratio}, got {'size': 3}"),
     ],
 )
 def test_what_is_wrong(given, message):

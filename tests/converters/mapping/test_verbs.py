@@ -102,6 +102,15 @@ def test_tie_and_same():
         applied("same", True, A, B)
 
 
+def test_a_scalar_beside():
+    same(applied("with", {"dtype": "int64", "value": 7}, A, wanted=2), [A, np.array(7)])
+    same(applied("with", {"dtype": "bfloat16", "value": 1}, A, wanted=2)[:1], [A])
+    same(applied("first", True, A, np.array(7)), [A])
+    for dtype in ("int8", "bool", "float16", "string"):
+        with pytest.raises(MisfitError, match=f"^expected a number that is a {dtype}, got 70001$"):
+            applied("with", {"dtype": dtype, "value": 70001}, A, wanted=2)
+
+
 def test_integers():
     whole = np.arange(6, dtype=np.int8).reshape(2, 3)
     same(applied("cast", "int32", whole), [whole.astype(np.int32)])
@@ -218,6 +227,7 @@ SPELLED = {
     "cast": {"to": "float64", "from": "float32"}, "narrow": {"to": "bfloat16", "from": "float32"},
     "split": {"axis": 1, "sizes": [1, 2]}, "chunk": {"axis": 1, "parts": 3}, "unstack": 1, "tie": True,
     "concat": {"axis": 1, "sizes": [1, 2]}, "stack": 1, "sum": True, "same": True,
+    "with": {"dtype": "int64", "value": 3}, "first": True,
 }  # fmt: skip
 
 
@@ -266,6 +276,7 @@ def test_a_cast_and_back(values):
         ("scale", 2, "scale 2.0 rounds"),
         ("add", 1, "add 1.0 rounds"),
         ("sum", True, "sum does not keep its parts"),
+        ("first", True, "first leaves the others out"),
         ("reshape", [24], "reshape does not say what shape it comes from: {from = [...], to = [...]} does"),
         ("concat", 0, "concat does not say where it can be cut: sizes = [...] or parts = N do"),
         ("cast", "float64", 'cast does not say what type it comes from: {from = "...", to = "..."} does'),

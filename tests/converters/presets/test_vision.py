@@ -1,0 +1,189 @@
+"""Presets of models of pictures: they give the names and shapes of transformers, and the way back gives the bytes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tensorferry
+from tensorferry.converters.mapping.config import config_of
+from tensorferry.converters.mapping.plan import make_plan
+from tensorferry.converters.mapping.presets import read_preset
+from tensorferry.converters.mapping.recognition import Recognised, recognise
+from tensorferry.formats.tensor import Tensor
+from tests.cli import ferried, refused
+from tests.converters.mapping.tables import tensors
+from tests.preset_fixture import PRESETS, PresetFixture
+
+VISION = {name: fixture for name, fixture in PRESETS.items() if not fixture.is_language}
+AVERAGE = "/ExponentialMovingAverage"
+
+each = pytest.mark.parametrize("fixture", VISION.values(), ids=VISION)
+
+
+@each
+def test_names_and_shapes(fixture: PresetFixture, tmp_path: Path) -> None:
+    result, outcome = fixture.converted(tmp_path / "it")
+    assert outcome.status == 0, outcome.err
+    found = tensorferry.load_checkpoint(result / "model.safetensors")
+    assert {name: list(tensor.shape) for name, tensor in found.items()} == fixture.names["shapes"]
+    counters = [tensor.numpy() for name, tensor in found.items() if name.endswith(".num_batches_tracked")]
+    assert all(counter.dtype == np.int64 and counter == 0 for counter in counters)
+
+
+@each
+def test_values(fixture: PresetFixture, tmp_path: Path) -> None:
+    """As PyTorch keeps a classifier, and of the averages where there are any."""
+    result, _ = fixture.converted(tmp_path / "it")
+    there, here = (tensorferry.load_checkpoint(path) for path in (fixture.prefix, result / "model.safetensors"))
+    suffix = AVERAGE if fixture.about["averages"] else ""
+    kernel, bias = CLASSIFIERS[fixture.about["preset"]]
+    (weight,) = [name for name in here if name.startswith("classifier.") and name.endswith("weight")]
+    wanted = there[kernel + suffix].numpy()
+    assert np.array_equal(here[weight].numpy(), wanted.reshape(wanted.shape[-2:]).T)
+    assert np.array_equal(here[weight.replace("weight", "bias")].numpy(), there[bias + suffix].numpy())
+
+
+CLASSIFIERS = {
+    "bit": ("resnet/head/conv2d/kernel", "resnet/head/conv2d/bias"),
+    "efficientnet-b0": ("efficientnet-b0/head/dense/kernel", "efficientnet-b0/head/dense/bias"),
+    "mobilenet_v1": ("MobilenetV1/Logits/Conv2d_1c_1x1/weights", "MobilenetV1/Logits/Conv2d_1c_1x1/biases"),
+    "mobilenet_v2": ("MobilenetV2/Logits/Conv2d_1c_1x1/weights", "MobilenetV2/Logits/Conv2d_1c_1x1/biases"),
+}
+
+
+@each
+def test_config(fixture: PresetFixture, tmp_path: Path) -> None:
+    """What the graph was built with, but for the size of pictures, which all of these take."""
+    result, _ = fixture.converted(tmp_path / "it")
+    config = json.loads((result / "config.json").read_text())
+    about = fixture.about
+    wanted = {key: value for key, value in about["config"].items() if key != "image_size"}
+    assert {key: config.get(key) for key in wanted} == wanted
+    assert config["architectures"] == [about["class"]]
+
+
+@each
+def test_back(fixture: PresetFixture, tmp_path: Path) -> None:
+    preset, weights, table = fixture.about["preset"], tmp_path / "there.safetensors", tmp_path / "back.toml"
+    ferried("convert", fixture.prefix, weights, "--map", preset)
+    table.write_text(ferried("map", "invert", preset).out)
+    ferried("convert", weights, tmp_path / "back.ckpt", "--map", table)
+    came = tensorferry.load_checkpoint(fixture.prefix)
+    back = tensorferry.load_checkpoint(tmp_path / "back.ckpt")
+    assert sorted(back) == sorted(name for name in came if not name.endswith(AVERAGE))
+    assert all(tensor.tobytes() == came[name].tobytes() for name, tensor in back.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("bit", "BiT, units 1, 2, 1, 1, 64 wide, 5 labels"),
+        ("efficientnet_b0", "EfficientNet-B0, 5 labels"),
+        ("mobilenet_v1", "MobileNet V1, width 0.0625, 7 labels"),
+        ("mobilenet_v2", "MobileNet V2, 20 channels in the last block, 7 labels"),
+    ],
+)
+def test_inspect_recognises_it_and_nothing_else(name: str, says: str) -> None:
+    preset = VISION[name].about["preset"]
+    assert ferried("inspect", VISION[name].prefix, "--json").json["recognised"] == [{"preset": preset, "says": says}]
+    assert f"looks like {says}: --map {preset}" in ferried("inspect", VISION[name].prefix).out
+
+
+def test_one_does_not_pass_for_another(tmp_path: Path) -> None:
+    problem = refused("convert", VISION["mobilenet_v2"].prefix, tmp_path / "x.safetensors", "--map", "mobilenet_v1")
+    assert "no rule takes MobilenetV2/Conv/BatchNorm/beta float32 [2]" in problem
+
+
+def test_bit_was_published_as_npz(tmp_path: Path) -> None:
+    source, answer = tmp_path / "BiT-M-R50x1.npz", tmp_path / "there.safetensors"
+    np.savez(source, **{name: t.numpy() for name, t in tensorferry.load_checkpoint(VISION["bit"].prefix).items()})
+    assert ferried("inspect", source, "--json").json["recognised"][0]["preset"] == "bit"
+    ferried("convert", source, answer, "--map", "bit")
+    found = tensorferry.load_checkpoint(answer)
+    assert {name: list(tensor.shape) for name, tensor in found.items()} == VISION["bit"].names["shapes"]
+
+
+EFFICIENT = {
+    "b0": (1280, 1.0, (1, 2, 2, 3, 3, 4, 1)),
+    "b1": (1280, 1.0, (2, 3, 3, 4, 4, 5, 2)),
+    "b2": (1408, 1.1, (2, 3, 3, 4, 4, 5, 2)),
+    "b3": (1536, 1.2, (2, 3, 3, 5, 5, 6, 2)),
+    "b4": (1792, 1.4, (2, 4, 4, 6, 6, 8, 2)),
+    "b5": (2048, 1.6, (3, 5, 5, 7, 7, 9, 3)),
+    "b6": (2304, 1.8, (3, 6, 6, 8, 8, 11, 3)),
+    "b7": (2560, 2.0, (4, 7, 7, 10, 10, 13, 4)),
+    "b8": (2816, 2.2, (4, 8, 8, 11, 11, 15, 4)),
+    "l2": (5504, 4.3, (6, 11, 11, 16, 16, 22, 6)),
+}
+"""Channels behind the last block, how much wider than B0, blocks of each stage; those of the first do not expand."""
+
+
+@pytest.mark.parametrize("kind", EFFICIENT)
+class TestEfficientNet:
+    """Ten of one structure, which differ in how often blocks are repeated."""
+
+    def source(self, kind: str) -> dict[str, Tensor]:
+        """The names that the official code gives; of the shapes only the ranks, and what config.json is told by."""
+        names: dict[str, tuple[int, ...]] = {"stem/conv2d/kernel": (3, 3, 3, 8)}
+        norms = ["stem/tpu_batch_normalization", "head/tpu_batch_normalization"]
+        top, _, repeats = EFFICIENT[kind]
+        for block in range(sum(repeats)):
+            expands = block >= repeats[0]
+            at = f"blocks_{block}"
+            names[f"{at}/conv2d/kernel"] = (1, 1, 4, 8)
+            if expands:
+                names[f"{at}/conv2d_1/kernel"] = (1, 1, 8, 4)
+            names[f"{at}/depthwise_conv2d/depthwise_kernel"] = (3, 3, 8, 1)
+            for part in ("conv2d", "conv2d_1"):
+                names |= {f"{at}/se/{part}/kernel": (1, 1, 8, 2), f"{at}/se/{part}/bias": (2,)}
+            norms += [f"{at}/tpu_batch_normalization{suffix}" for suffix in ("", "_1", "_2")[: 2 + expands]]
+        for norm in norms:
+            names |= {f"{norm}/{p}": (8,) for p in ("gamma", "beta", "moving_mean", "moving_variance")}
+        names |= {"head/conv2d/kernel": (1, 1, 4, top)}
+        names |= {"head/dense/kernel": (top, 1000), "head/dense/bias": (1000,)}
+        return tensors(**{f"efficientnet-{kind}/{name}": shape for name, shape in names.items()})
+
+    def test_each(self, kind: str) -> None:
+        source, preset, (_, _, repeats) = self.source(kind), f"efficientnet-{kind}", EFFICIENT[kind]
+        assert recognise(source) == [Recognised(preset, f"EfficientNet-{kind.upper()}, 1000 labels")]
+        plan = make_plan(read_preset(preset).rules, source)
+        assert plan.all_problems(source, allow_unmatched=False, allow_unused=False) == []
+        found = {name for move in plan.moves for name in move.targets}
+        for block in range(sum(repeats)):
+            at = f"efficientnet.encoder.blocks.{block}."
+            here = {name.removeprefix(at) for name in found if name.startswith(at)}
+            assert here == {name for name in BLOCK if block >= repeats[0] or not name.startswith("expansion.")}
+
+    def test_config(self, kind: str) -> None:
+        config = config_of(read_preset(f"efficientnet-{kind}"), self.source(kind)).entries
+        top, width, repeats = EFFICIENT[kind]
+        assert (config["hidden_dim"], config["width_coefficient"]) == (top, width)
+        depth = config["depth_coefficient"]
+        assert tuple(int(np.ceil(depth * repeat)) for repeat in EFFICIENT["b0"][2]) == repeats
+        assert config["depthwise_padding"] == odd_blocks(config["image_size"], repeats)
+
+
+NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+BLOCK = {
+    "expansion.expand_conv.weight", "depthwise_conv.depthwise_conv.weight", "projection.project_conv.weight",
+    *(f"squeeze_excite.{part}.{p}" for part in ("reduce", "expand") for p in ("weight", "bias")),
+    *(f"expansion.expand_bn.{p}" for p in NORM), *(f"depthwise_conv.depthwise_norm.{p}" for p in NORM),
+    *(f"projection.project_bn.{p}" for p in NORM),
+}  # fmt: skip
+"""The state of a block of transformers' EfficientNet."""
+
+
+def odd_blocks(size: int, repeats: tuple[int, ...]) -> list[int]:
+    """The blocks with stride 2 that get pictures of an odd size, which SAME pads alike on all sides."""
+    size, number, found = (size + 1) // 2, 0, []
+    for count, stride in zip(repeats, (1, 2, 2, 2, 1, 2, 1), strict=True):
+        if stride == 2:
+            if size % 2:
+                found.append(number)
+            size = (size + 1) // 2
+        number += count
+    return found
