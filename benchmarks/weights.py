@@ -4,8 +4,10 @@
 
 Makes a float32 checkpoint of each size in DIR (default: a memory filesystem), then runs whole processes in turn, one
 of each kind a round: `cp` of the data, each conversion with every checksum verified, and TensorFlow's reader with
-safetensors' save_file (the oracle's environment tf2). Prints the median of each, the median of its ratios to `cp`
-round by round, and the peak of resident memory. A second table is of 20,000 tiny variables, and of `inspect`.
+safetensors' save_file (the oracle's environment tf2). A conversion ends when its result is on the disk, `cp` when it
+is in memory: beside it stands `cp` with `sync`, which on a memory filesystem makes no difference. Prints the median of
+each, the median of its ratios to `cp` round by round, and the peak of resident memory. A second table is of 20,000 tiny
+variables, and of `inspect`.
 """
 
 from __future__ import annotations
@@ -73,6 +75,7 @@ def large(folder: Path, gib: float, runs: int, oracle: list[str]) -> None:
     ferry = [sys.executable, "-m", "tensorferry"]
     commands = {
         "cp": ["cp", data, "{out}"],
+        "cp, down to the disk": ["sh", "-c", f"cp {data} {{out}} && sync {{out}}"],
         "to safetensors": [*ferry, "convert", str(prefix), "{out}.safetensors"],
         "to a renamed checkpoint": [
             *ferry,
