@@ -56,9 +56,11 @@ protos: .venv/dev ## compile the .proto files to the descriptor set that is comm
 	cd formats/protos && ../../$(BIN)/python -m grpc_tools.protoc -I. --include_imports -o tensorflow.binpb \
 		graph.proto checkpoint.proto saved_model.proto chunk.proto
 
-bench: .venv/dev ## the figures that README quotes
+bench: .venv/dev ## the figures that README quotes; tf2onnx takes 17 GB and most of the time
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/weights.py
+	$(BIN)/python benchmarks/freeze.py
+	$(BIN)/python benchmarks/to_onnx.py
 	$(BIN)/python benchmarks/freeze.py
 	$(BIN)/python benchmarks/to_onnx.py
 
