@@ -243,3 +243,9 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     assert "dry run: nothing written" in outcome.out
     assert "11 variables by the shadow's value" in outcome.out
     assert not list(tmp_path.iterdir())
+
+
+def test_a_result_without_tensors_is_written_and_verified(tmp_path: Path) -> None:
+    words = ["convert", FIXTURES["add"].prefix, tmp_path / "none.safetensors", "--exclude", "*", "--verify", "--json"]
+    assert "nothing to verify: the result holds no values" in ferried(*words).json["notes"]
+    assert load_file(tmp_path / "none.safetensors") == {}

@@ -69,8 +69,10 @@ def convert(source: Path, destination: Path, options: Options | None = None) -> 
                 job.write(files, path, report)
             if options.verify:
                 report.checks = job.verify(files.parts())
-                if not report.verified:
+                if report.verified is False:
                     raise _VerificationError
+                if report.verified is None:
+                    report.notes.append("nothing to verify: the result holds no values")
     except _VerificationError:
         report.notes.append("the verification failed: nothing was written")
     else:
