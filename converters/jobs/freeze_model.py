@@ -62,8 +62,12 @@ def freeze_model(model: Model, options: Options, report: Report) -> Frozen:
         report.notes.append(f"inputs that the outputs do not need: {listing(idle)}")
     report.nodes = (len(whole.graph), len(frozen))
     report.inputs = {name: info_text(info) for name, info in inputs.items()}
+    promised = {} if signature is None else signature.outputs
     for name, value in outputs.items():
-        report.outputs[name] = info_text(value_info(frozen, value)) + (f" ({value})" if name != value else "")
+        info = value_info(frozen, value)
+        if info.shape.dims is None and name in promised:
+            info = replace(info, shape=promised[name].shape)
+        report.outputs[name] = info_text(info) + (f" ({value})" if name != value else "")
     # What was frozen is verified against the graph as it was loaded, calls and all, where that has the outputs too.
     has_outputs = not options.inputs and all(node_name(value) in whole.graph.nodes for value in outputs.values())
     source = whole.graph if has_outputs else model.graph
