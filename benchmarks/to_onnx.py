@@ -23,7 +23,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from weights import ROOT, timed
+
 FIXTURES = ROOT / "fixtures"
 ORACLE = {
     "PYTHONPATH": str(FIXTURES / "oracle"),
@@ -187,19 +188,6 @@ def output(command: list[str], environment: dict[str, str] | None = None) -> str
     if answer.returncode:
         raise SystemExit(f"{command[:3]}: exit status {answer.returncode}\n{answer.stderr[-2000:]}")
     return answer.stdout
-
-
-def timed(command: list[str], environment: dict[str, str]) -> tuple[float, int]:
-    """Seconds of wall time, and bytes of peak resident memory, of a whole process."""
-    quiet = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | environment
-    start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=ROOT, env=quiet, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    took = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command}: exit status {process.returncode}")
-    return took, usage.ru_maxrss << 10
 
 
 def oracle(name: str) -> str:

@@ -20,7 +20,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 ROOT = Path(__file__).resolve().parent.parent
 EACH = 32 << 20
@@ -135,9 +137,9 @@ def show(title: str, commands: dict[str, list[str]], folder: Path, runs: int, ba
         print(f"  {label:<26} {statistics.median(times):7.2f} s  {ratio:6.2f} x {base}  {peaks[label] >> 20:6d} MiB")
 
 
-def timed(command: list[str]) -> tuple[float, int]:
-    """Seconds of wall time, and bytes of peak resident memory, of a whole process."""
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+def timed(command: list[str], more: Mapping[str, str] = MappingProxyType({})) -> tuple[float, int]:
+    """Seconds of wall time, and bytes of peak resident memory, of a process, with `more` in its environment."""
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | dict(more)
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)

@@ -36,14 +36,11 @@ from ..ops import OpNode
 from ..passes.freeze import VARIABLES
 from ..passes.prune import present
 from .feeds import check_fed, checked_feeds, fits
-from .frames import MERGES, SWITCHES
 from .plan import Plan, plan
 from .run import STEPS, Library, Run
 from .tables import INITIALIZED, INITIALIZERS
 from .unsupported import unsupported
 from .variables import ASSIGNMENTS
-
-__all__ = ["MERGES", "SWITCHES", "evaluate"]
 
 Array = npt.NDArray[Any]
 

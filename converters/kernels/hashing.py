@@ -1,6 +1,6 @@
 """Strings to numbers: the hashes by which TensorFlow puts words into buckets.
 
-    StringToHashBucketFast     FarmHash's Fingerprint64 (Geoff Pike; github.com/google/farmhash, farmhashna::Hash64)
+    StringToHashBucketFast     FarmHash's Fingerprint64 (Geoff Pike; farmhashna::Hash64 of FarmHash)
     StringToHashBucketStrong   SipHash-2-4 with a key (Aumasson and Bernstein, 2012)
 
 Both give numbers of 64 bits, of which the remainder by num_buckets counts.

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..evaluation.evaluate import MERGES, SWITCHES
+from ..evaluation.frames import MERGES, SWITCHES
 from ..ir import Graph, Node, node_name, value_name
 from ..op_registry import is_stateful, output_dtypes
 

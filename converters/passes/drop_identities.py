@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ..evaluation.evaluate import SWITCHES
+from ..evaluation.frames import SWITCHES
 from ..ir import Graph, Node, node_name, value_name
 
 IDENTITIES = frozenset({"Identity", "StopGradient", "PreventGradient", "Snapshot"})

@@ -23,7 +23,7 @@ from tensorferry.formats.dtype import INT32
 from tensorferry.formats.errors import GraphError, UnsupportedError, listing
 from tensorferry.formats.tensor import ArrayTensor, Tensor
 
-from ..evaluation.evaluate import MERGES, SWITCHES
+from ..evaluation.frames import MERGES, SWITCHES
 from ..ir import Attr, Graph, Node, node_name, value_name
 from .fold_constants import PASSING
 
