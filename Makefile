@@ -61,8 +61,6 @@ bench: .venv/dev ## the figures that README quotes; tf2onnx takes 17 GB and most
 	$(BIN)/python benchmarks/weights.py
 	$(BIN)/python benchmarks/freeze.py
 	$(BIN)/python benchmarks/to_onnx.py
-	$(BIN)/python benchmarks/freeze.py
-	$(BIN)/python benchmarks/to_onnx.py
 
 .venv/pip:
 	$(PYTHON) -m venv .venv
