@@ -59,6 +59,7 @@ protos: .venv/dev ## compile the .proto files to the descriptor set that is comm
 bench: .venv/dev ## the figures that README quotes; tf2onnx takes 17 GB and most of the time
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/weights.py
+	$(BIN)/python benchmarks/mapping.py
 	$(BIN)/python benchmarks/freeze.py
 	$(BIN)/python benchmarks/to_onnx.py
 

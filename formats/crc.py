@@ -8,18 +8,48 @@ The mask keeps a checksum of data that holds checksums from being weak.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from .tensor import Buffer
 
 _DELTA = 0xA282EAD8
+_POLYNOMIAL = 0x82F63B78
+"""Without x**32; the highest bit is the coefficient of 1, as in the checksum."""
 
 
 def crc32c(data: Buffer, crc: int = 0) -> int:
     """The checksum of `data`, continuing from `crc`."""
     return int(_compute()(data, crc))
+
+
+def combined(first: int, second: int, length: int) -> int:
+    """The checksum of two stretches behind each other, from those of each; the second has `length` bytes."""
+    return _product(_power(length), first) ^ second
+
+
+@lru_cache(64)
+def _power(length: int) -> int:
+    """x**(8 * length)."""
+    power, square = 1 << 31, 1 << 23
+    while length:
+        if length & 1:
+            power = _product(square, power)
+        square = _product(square, square)
+        length >>= 1
+    return power
+
+
+def _product(a: int, b: int) -> int:
+    """Of two polynomials, modulo that of the checksum."""
+    product = 0
+    while a:
+        if a & 1 << 31:
+            product ^= b
+        a = a << 1 & 0xFFFFFFFF
+        b = b >> 1 ^ (_POLYNOMIAL if b & 1 else 0)
+    return product
 
 
 @cache

@@ -34,6 +34,7 @@ from .binary import Path, file_size
 from .dtype import QUANTIZED, STRING, STRING_TYPE, DType, of_numpy
 from .errors import FormatError, UnsupportedError, listing
 from .named_tensors import NamedTensors
+from .room import Room
 from .stream import copy
 from .tensor import CHUNK, ArrayTensor, Buffer, Tensor, refuse_strings
 
@@ -174,7 +175,11 @@ def write_npz(
     from numpy.lib import format as npy
 
     refuse_unstorable(tensors)
-    with output(path, force, files) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+    with (
+        output(path, force, files) as file,
+        Room(),
+        zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive,
+    ):
         for name, tensor in tensors.items():
             entry = zipfile.ZipInfo(f"{name}.npy", _EPOCH)
             entry.external_attr = 0o600 << 16

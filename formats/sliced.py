@@ -117,7 +117,7 @@ class SlicedTensor(Tensor):
         boxes = [part.box for part in band]
         first, end = boxes[0][0][0], max(box[0][1] for box in boxes)
         step = min(end - first, max(1, CHUNK * self.shape[0] // self.nbytes))
-        streams = [_Stream(part.tensor.chunks()) for part in band]
+        streams = [Cursor(part.tensor.chunks()) for part in band]
         buffer = np.empty((step, *self.shape[1:]), self.dtype.numpy())
         for low in range(first, end, step):
             rows = buffer[: min(step, end - low)]
@@ -134,8 +134,8 @@ class SlicedTensor(Tensor):
             yield rows.reshape(-1).view(np.uint8).data
 
 
-class _Stream:
-    """A tensor's bytes in pieces of the size that is asked for, each valid until the next."""
+class Cursor:
+    """The chunks of a tensor in pieces of the size that is asked for, each valid until the next."""
 
     __slots__ = ("_chunks", "_rest")
 

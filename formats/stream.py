@@ -16,8 +16,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from typing import IO, TYPE_CHECKING, Any
 from .crc import crc32c
 from .errors import FormatError
 from .packed import pack, packed_size
+from .room import Room
 from .tensor import Buffer, Tensor
 
 if TYPE_CHECKING:
@@ -78,10 +80,13 @@ class Sink:
         # Files of an `OutputSet` can be written at any place, by any thread.
         self._write_at: Callable[[Buffer, int], None] | None = getattr(getattr(file, "raw", None), "write_at", None)
         self._start = file.tell() if self._write_at is not None else 0
-        self._waiting: SimpleQueue[Written | None] = SimpleQueue()
+        self._waiting: SimpleQueue[list[Written] | None] = SimpleQueue()
+        self._together: list[Written] = []
+        """Values that one thread will write, since they need the same tensor in memory."""
         self._threads: list[threading.Thread] = []
         self._failed: tuple[int, BaseException] | None = None
         self._stopped = False
+        self._room = Room()
 
     def write(self, data: Buffer) -> None:
         """Appends bytes."""
@@ -98,7 +103,12 @@ class Sink:
         else:
             self._file.seek(size, os.SEEK_CUR)
             self._start_threads()
-            self._waiting.put(value)
+            held = tensor.held
+            if held is None or not self._together or held is not self._together[0].tensor.held:
+                self._hand_over()
+            self._together.append(value)
+            if held is None:
+                self._hand_over()
         self.size += size
         return value
 
@@ -112,23 +122,32 @@ class Sink:
                 with self._lock:
                     self._watch(len(piece))
 
+    def _hand_over(self) -> None:
+        if self._together:
+            self._waiting.put(self._together)
+            self._together = []
+
     def _start_threads(self) -> None:
         while len(self._threads) < THREADS:
-            self._threads.append(threading.Thread(target=self._work, daemon=True))
+            work = partial(copy_context().run, self._work)
+            self._threads.append(threading.Thread(target=work, daemon=True))
             self._threads[-1].start()
 
     def _work(self) -> None:
-        while (value := self._waiting.get()) is not None and not self._stopped:
-            try:
-                self._fill(value)
-            except BaseException as error:
-                self._stopped = True
-                with self._lock:
-                    if self._failed is None or value.position < self._failed[0]:
-                        self._failed = value.position, error
+        while (values := self._waiting.get()) is not None and not self._stopped:
+            for value in values:
+                try:
+                    self._fill(value)
+                except BaseException as error:
+                    self._stopped = True
+                    with self._lock:
+                        if self._failed is None or value.position < self._failed[0]:
+                            self._failed = value.position, error
 
     def _fill(self, value: Written) -> None:
         assert self._write_at is not None
+        if self._stopped:
+            return
         position = self._start + value.position
         for piece in self._accounted(value):
             if self._stopped:
@@ -137,22 +156,28 @@ class Sink:
             position += len(piece)
 
     def __enter__(self) -> Self:
+        self._room.enter()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stopped = self._stopped or kind is not None
+        whole = False
         try:
             self._join()
+            if kind is None and self._failed is not None:
+                raise self._failed[1]
+            whole = kind is None
         except BaseException:  # an interrupt while waiting
             self._stopped = True
             self._join()
             raise
-        if kind is None and self._failed is not None:
-            raise self._failed[1]
+        finally:
+            self._room.leave(check=whole)
 
     def _join(self) -> None:
+        self._hand_over()
         for _ in self._threads:
             self._waiting.put(None)
         for thread in self._threads:

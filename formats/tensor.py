@@ -16,8 +16,9 @@ import os
 import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from .dtype import DType, of_numpy
@@ -54,6 +55,11 @@ class Tensor(ABC):
     def nbytes(self) -> int:
         """Bytes of the value in memory; 0 for strings, whose sizes are known only once read."""
         return self.size * self.dtype.itemsize
+
+    @property
+    def held(self) -> Tensor | None:
+        """What is in memory while the value is streamed, where other tensors are made of that too."""
+        return None
 
     @abstractmethod
     def chunks(self) -> Iterator[Buffer]:
@@ -158,14 +164,16 @@ class FileTensor(Tensor):
         self.crc32c = crc32c
         self.big_endian = big_endian
 
-    def _stored(self, buffer: memoryview) -> Iterator[memoryview]:
-        """The bytes as they are on disk, as many at a time as `buffer` takes, the checksum verified at the end."""
+    def _stored(self, buffers: Iterable[memoryview]) -> Iterator[memoryview]:
+        """The bytes as they are on disk, as many at a time as each buffer takes, the checksum verified at the end."""
         from .crc import crc32c
 
         left, crc = self.nbytes, 0
         with open(self.path, "rb", buffering=0) as file:
             file.seek(self.offset)
-            while left:
+            for buffer in buffers:
+                if not left:
+                    break
                 piece = buffer[:left]
                 done = 0
                 while done < len(piece):
@@ -182,6 +190,10 @@ class FileTensor(Tensor):
                     crc = crc32c(piece, crc)
                 yield piece
                 left -= len(piece)
+        self.verify(crc)
+
+    def verify(self, crc: int) -> None:
+        """FormatError where `crc`, of all that was read, is not what it should be."""
         if self.crc32c is not None and crc != self.crc32c:
             raise FormatError(
                 self.path,
@@ -191,12 +203,14 @@ class FileTensor(Tensor):
     def chunks(self) -> Iterator[Buffer]:
         size = min(self.nbytes, CHUNK // self.dtype.itemsize * self.dtype.itemsize)
         with _buffer(size) as buffer:
-            for piece in self._stored(buffer):
+            for piece in self._stored(repeat(buffer)):
                 yield piece if not self.big_endian or self.dtype.itemsize == 1 else self._array(piece).tobytes()
 
     def numpy(self) -> np.ndarray[Any, Any]:
-        whole = memoryview(bytearray(self.nbytes))  # the array's own: it stays in use
-        for _ in self._stored(whole):
+        import numpy as np
+
+        whole = np.empty(self.nbytes, np.uint8).data  # the array's own: it stays in use
+        for _ in self._stored(whole[place : place + CHUNK] for place in range(0, len(whole), CHUNK)):
             pass
         array: np.ndarray[Any, Any] = self._array(whole).reshape(self.shape)
         return array

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 TYPES = ("float64", "float32", "float16", "bfloat16")
 """The types to cast to."""
 
+_LARGEST = {"float32": (2 - 2**-23) * 2.0**127, "float16": 65504.0, "bfloat16": (2 - 2**-7) * 2.0**127}
+"""What is not larger needs no looking for infinities, which takes longer than the cast."""
+
 
 class Cast(Tensor):
     """`base` in the type `dtype`. `overflowed` counts the elements of the last reading that were too large for it."""
@@ -48,10 +51,12 @@ class Cast(Tensor):
     def _cast(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        with np.errstate(over="ignore"):
+        narrows = self.dtype.bits < self.base.dtype.bits or self.dtype.name == "float16"
+        largest = _LARGEST.get(self.dtype.name, 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
             result: np.ndarray[Any, Any] = array.astype(self.dtype.numpy())
-        if self.dtype.bits < self.base.dtype.bits or self.dtype.name == "float16":
-            self.overflowed += int(np.count_nonzero(np.isinf(result) & np.isfinite(array)))
+            if narrows and array.size and not (-largest <= array.min() and array.max() <= largest):  # or one is NaN
+                self.overflowed += int(np.count_nonzero(np.isinf(result) & np.isfinite(array)))
         return result
 
 

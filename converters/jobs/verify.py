@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tensorferry.formats.dtype import DType
 from tensorferry.formats.errors import UnsupportedError, UsageError, listing
+from tensorferry.formats.room import Room
 from tensorferry.formats.tensor import ArrayTensor, Tensor
 
 from ..ir import Graph, ValueInfo
@@ -37,13 +38,14 @@ RTOL, ATOL = 1e-3, 1e-5
 def verify_tensors(expected: Mapping[str, Tensor], written: Mapping[str, Tensor]) -> list[Checked]:
     """Compares the tensors of a written file with what they were made from, bit for bit."""
     checks = []
-    for name, tensor in expected.items():
-        if name not in written:
-            checks.append(Checked(name, float("nan"), equal=False))
-            continue
-        difference = diff_tensors(name, tensor, written[name])
-        largest = 0.0 if difference is None else difference.largest
-        checks.append(Checked(name, float("nan") if largest is None else largest, equal=difference is None))
+    with Room():
+        for name, tensor in expected.items():
+            if name not in written:
+                checks.append(Checked(name, float("nan"), equal=False))
+                continue
+            difference = diff_tensors(name, tensor, written[name])
+            largest = 0.0 if difference is None else difference.largest
+            checks.append(Checked(name, float("nan") if largest is None else largest, equal=difference is None))
     extra = [name for name in written if name not in expected]
     return checks + [Checked(name, float("nan"), equal=False) for name in extra]
 

@@ -29,7 +29,7 @@ from tensorferry.formats.tensor import Tensor
 from ..inference.dims import Dim, Dims, broadcast_dims, known
 from ..inference.values import Value
 from ..ir import Attr, AttrList, Graph, Node
-from ..views import Reshaped, Transposed, cast
+from ..views import Reshaped, Strided, cast
 from .op_types import cast_types, onnx_spelling, plan
 
 _Emitter = TypeVar("_Emitter", bound="Emitter")
@@ -302,8 +302,8 @@ class Emitter(ABC):
         """What two tensors have in common that are one constant."""
         if tensor.dtype.is_plain and tensor.nbytes <= SHARED_BYTES:
             return (tensor.dtype.name, tensor.shape, tensor.tobytes())
-        if isinstance(tensor, Transposed):
-            return ("transposed", tensor.perm, self._identity(tensor.base))
+        if isinstance(tensor, Strided):
+            return ("strided", tensor.shape, tensor.strides, tensor.offset, self._identity(tensor.base))
         if isinstance(tensor, Reshaped):
             return ("reshaped", tensor.shape, self._identity(tensor.base))
         return id(tensor)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from tensorferry.formats.dtype import BOOLEAN, COMPLEX, FLOAT, SIGNED, UNSIGNED
-from tensorferry.formats.tensor import Tensor
+from tensorferry.formats.tensor import SplatTensor, Tensor
 
-from ..views import View, reshaped, transposed
-from .lazy import rows
-from .verb import MisfitError, NoInverseError, Verb, axis_of, require
+from ..views import flipped, reshaped, taken, transposed
+from .lazy import Joined
+from .verb import MisfitError, NoInverseError, Verb, axis_of, require, scalar_of
 
 Shape = tuple[int, ...]
 
@@ -109,10 +109,7 @@ class Flip(Verb):
     axes: tuple[int, ...]
 
     def one(self, tensor: Tensor) -> Tensor:
-        import numpy as np
-
-        axes = tuple({axis_of(axis, tensor.rank) for axis in self.axes})
-        return View(tensor.dtype, tensor.shape, lambda array: np.flip(array, axes), tensor)
+        return flipped(tensor, {axis_of(axis, tensor.rank) for axis in self.axes})
 
     def inverse(self, before: Sequence[Tensor] | None) -> Verb:
         return self
@@ -141,12 +138,7 @@ class Slice(Verb):
         kept = range(*slice(self.start, self.stop, self.step).indices(size))
         if not kept:
             raise MisfitError(f"expected something to remain of {size} along axis {axis}")
-        if axis == 0 and kept.step == 1:
-            starts = sorted({0, kept.start, kept.stop} - {size})
-            return rows(tensor, starts)[starts.index(kept.start)]
-        shape = (*tensor.shape[:axis], len(kept), *tensor.shape[axis + 1 :])
-        where = (*[slice(None)] * axis, slice(kept.start, kept.stop, kept.step))
-        return View(tensor.dtype, shape, lambda array: array[where], tensor)
+        return taken(tensor, axis, kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,18 +152,16 @@ class Pad(Verb):
     value: float | None = None
 
     def one(self, tensor: Tensor) -> Tensor:
-        import numpy as np
-
         axis = axis_of(self.axis, tensor.rank)
         before, after, value = self.before or 0, self.after or 0, self.value or 0
         if min(before, after) < 0 or before + after > _MOST_PADDING:
             raise MisfitError(f"expected from 0 to {_MOST_PADDING} more along an axis, got {before} and {after}")
         whole = () if value % 1 else (SIGNED, UNSIGNED, BOOLEAN)
         require(tensor, self.name, (FLOAT, COMPLEX, *whole))
-        widths = [(before, after) if each == axis else (0, 0) for each in range(tensor.rank)]
-        shape = tuple(size + sum(width) for size, width in zip(tensor.shape, widths, strict=True))
-        filling = np.asarray(value, tensor.dtype.numpy())
-        return View(tensor.dtype, shape, lambda array: np.pad(array, widths, constant_values=filling), tensor)
+        filling = scalar_of(value, tensor.dtype)
+        shapes = [(*tensor.shape[:axis], size, *tensor.shape[axis + 1 :]) for size in (before, after)]
+        first, last = (SplatTensor(filling, shape, tensor.dtype) for shape in shapes)
+        return Joined([first, tensor, last], axis)
 
     def inverse(self, before: Sequence[Tensor] | None) -> Verb:
         return Slice(self.axis, self.before or None, -self.after if self.after else None)

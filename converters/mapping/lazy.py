@@ -1,138 +1,58 @@
 """What transforms make: tensors whose values are computed when they are asked for, from others that are lazy too.
 
-    Rows      some of the rows (indices of axis 0) of a tensor
-    Joined    several tensors below each other: concat or stack along axis 0
-    Same      one tensor under the condition that others have the same bytes
-    Computed  every element on its own: scale, add
+    Joined       several tensors behind each other along an axis, streamed side by side
+    Same         one tensor under the condition that others have the same bytes
+    Elementwise  every element from those at the same place, a piece at a time: computed, narrowed
 
-Rows and Joined are streamed. All others hold a tensor at most while it is read (`converters.views`). The checksum of a
-file is verified for every tensor that is made of it: before the first block of rows is read, all are, which verifies
-the whole and gives a checksum for each block; then a block is read, and checked, by itself.
+Layouts are in `converters.views`. The checksum of a file is verified for every tensor that is made of it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from threading import Lock
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from tensorferry.formats.dtype import COMPLEX, DType
 from tensorferry.formats.errors import FormatError
-from tensorferry.formats.tensor import ArrayTensor, Buffer, FileTensor, Tensor, refuse_strings
+from tensorferry.formats.sliced import Cursor, Part, SlicedTensor
+from tensorferry.formats.tensor import ArrayTensor, Buffer, Tensor
+
+from ..views import reshaped
 
 if TYPE_CHECKING:
     import numpy as np
 
+    Array = np.ndarray[Any, Any]
+    Pieces = Iterator[list[Array]]
 
-class Blocks:
-    """The rows of `base` in blocks that begin at the rows `starts` and end where the next begins."""
-
-    __slots__ = ("_crcs", "_lock", "base", "ends", "starts")
-
-    def __init__(self, base: Tensor, starts: Sequence[int]) -> None:
-        self.base = base
-        self.starts = list(starts)
-        self.ends = [*self.starts[1:], base.shape[0]]
-        self._crcs: list[int] = []
-        self._lock = Lock()
-
-    def chunks(self, index: int) -> Iterator[Buffer]:
-        """Streams one block."""
-        base = self.base
-        first, end = (row * _row_bytes(base) for row in (self.starts[index], self.ends[index]))
-        if isinstance(base, FileTensor) and not base.big_endian:
-            shape = (self.ends[index] - self.starts[index], *base.shape[1:])
-            crc = self._checked(base)[index] if base.crc32c is not None else None
-            block = FileTensor(base.dtype, shape, base.path, base.offset + first, name=base.name, crc32c=crc)
-            yield from block.chunks()
-            return
-        place = 0
-        for chunk in base.chunks():
-            low, high = max(first - place, 0), min(end - place, len(chunk))
-            if low < high:
-                yield memoryview(chunk)[low:high]
-            place += len(chunk)
-
-    def _checked(self, base: Tensor) -> list[int]:
-        """The checksum of each block, once all of `base` has proved good."""
-        from tensorferry.formats.crc import crc32c
-
-        with self._lock:
-            if not self._crcs:
-                width = _row_bytes(base)
-                sums = [0] * len(self.starts)
-                place = index = 0
-                for chunk in base.chunks():
-                    view = memoryview(chunk)
-                    while view:
-                        count = min(self.ends[index] * width - place, len(view))
-                        sums[index] = crc32c(view[:count], sums[index])
-                        place += count
-                        index += place == self.ends[index] * width
-                        view = view[count:]
-                self._crcs = sums
-        return self._crcs
-
-
-class Rows(Tensor):
-    """Block `index` of `blocks`."""
-
-    __slots__ = ("blocks", "index")
-
-    def __init__(self, blocks: Blocks, index: int) -> None:
-        base = blocks.base
-        super().__init__(base.dtype, (blocks.ends[index] - blocks.starts[index], *base.shape[1:]))
-        self.blocks = blocks
-        self.index = index
-
-    @property
-    def bases(self) -> tuple[Tensor]:
-        return (self.blocks.base,)
-
-    def numpy(self) -> np.ndarray[Any, Any]:
-        import numpy as np
-
-        if not self.dtype.is_plain:
-            whole = self.blocks.base.numpy()
-            rows: np.ndarray[Any, Any] = whole[self.blocks.starts[self.index] : self.blocks.ends[self.index]]
-            return rows
-        array: np.ndarray[Any, Any] = np.frombuffer(bytearray(self.tobytes()), self.dtype.numpy())
-        return array.reshape(self.shape)
-
-    def chunks(self) -> Iterator[Buffer]:
-        refuse_strings(self)
-        if self.size:
-            yield from self.blocks.chunks(self.index)
-
-
-def rows(base: Tensor, starts: Sequence[int]) -> list[Tensor]:
-    """The blocks of rows that begin at `starts` (0 first)."""
-    blocks = Blocks(base, starts)
-    return [Rows(blocks, index) for index in range(len(blocks.starts))]
+PIECE = 32 << 10
+"""Elements that are computed at a time: what they pass through in 64 bits stays in a processor's cache."""
 
 
 class Joined(Tensor):
-    """`bases` below each other; all have one dtype, and one shape but for axis 0 where they are concatenated."""
+    """`bases` behind each other along `axis`; they have one dtype, and one shape but for that axis."""
 
-    __slots__ = ("bases",)
+    __slots__ = ("_whole", "bases")
 
-    def __init__(self, bases: Sequence[Tensor], shape: tuple[int, ...]) -> None:
-        super().__init__(bases[0].dtype, shape)
+    def __init__(self, bases: Sequence[Tensor], axis: int) -> None:
         self.bases = tuple(bases)
+        before, after = bases[0].shape[:axis], bases[0].shape[axis + 1 :]
+        super().__init__(bases[0].dtype, (*before, sum(base.shape[axis] for base in bases), *after))
+        rows = () if math.prod(before) == 1 else (math.prod(before),)
+        *starts, size = accumulate((base.shape[axis] * math.prod(after) for base in bases), initial=0)
+        parts = [
+            Part((*[0] * len(rows), start), reshaped(base, (*rows, base.shape[axis] * math.prod(after))))
+            for start, base in zip(starts, bases, strict=True)
+        ]
+        self._whole = SlicedTensor(self.dtype, (*rows, size), parts)
 
-    def numpy(self) -> np.ndarray[Any, Any]:
-        import numpy as np
-
-        whole = np.empty(self.size, self.dtype.numpy())
-        place = 0
-        for part in self.bases:
-            whole[place : place + part.size] = part.numpy().reshape(-1)
-            place += part.size
-        return whole.reshape(self.shape)
+    def numpy(self) -> Array:
+        return self._whole.numpy().reshape(self.shape)
 
     def chunks(self) -> Iterator[Buffer]:
-        refuse_strings(self)
-        for part in self.bases:
-            yield from part.chunks()
+        return self._whole.chunks()
 
 
 class Same(Tensor):
@@ -153,7 +73,7 @@ class Same(Tensor):
             if difference is not None:
                 raise FormatError(name, f"expected the same values as {self.names[0]}, got: {difference.reason}")
 
-    def numpy(self) -> np.ndarray[Any, Any]:
+    def numpy(self) -> Array:
         self._check()
         return self.bases[0].numpy()
 
@@ -162,38 +82,83 @@ class Same(Tensor):
         yield from self.bases[0].chunks()
 
 
-class Computed(Tensor):
-    """`make` of every element of a floating-point or complex `base`, computed in 64 bits or more and rounded once."""
+class Elementwise(Tensor):
+    """What `make` makes of the elements of `bases`, which have one dtype and shape.
 
-    __slots__ = ("_make", "base")
+    It gets them in pieces, those of all bases at the same places together, and gives the same pieces of the result,
+    each valid until the next.
+    """
 
-    def __init__(self, base: Tensor, make: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]) -> None:
-        super().__init__(base.dtype, base.shape)
-        self.base = base
+    __slots__ = ("_make", "bases")
+
+    def __init__(self, dtype: DType, make: Callable[[Pieces], Iterator[Array]], *bases: Tensor) -> None:
+        super().__init__(dtype, bases[0].shape)
         self._make = make
+        self.bases = bases
 
-    @property
-    def bases(self) -> tuple[Tensor]:
-        return (self.base,)
+    def numpy(self) -> Array:
+        import numpy as np
 
-    def numpy(self) -> np.ndarray[Any, Any]:
-        return self._computed(self.base.numpy())
+        made = np.empty(self.size, self.dtype.numpy())
+        place = 0
+        for piece in self._make(self._pieces()):
+            made[place : place + len(piece)] = piece
+            place += len(piece)
+        return made.reshape(self.shape)
 
     def chunks(self) -> Iterator[Buffer]:
+        for piece in self._make(self._pieces()):
+            yield from ArrayTensor(piece, self.dtype).chunks()
+
+    def _pieces(self) -> Pieces:
         import numpy as np
 
-        for chunk in self.base.chunks():
-            stored = np.frombuffer(chunk, self.dtype.numpy())
-            yield from ArrayTensor(self._computed(stored), self.dtype).chunks()
+        stored = self.bases[0].dtype.numpy()
+        cursors = [Cursor(base.chunks()) for base in self.bases]
+        for first in range(0, self.size, PIECE):
+            count = min(PIECE, self.size - first) * stored.itemsize
+            yield [np.frombuffer(cursor.take(count), stored) for cursor in cursors]
+        for cursor in cursors:
+            cursor.finish()
 
-    def _computed(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+
+def narrowed(base: Tensor, dtype: DType) -> Tensor:
+    """`base` in a narrower type that holds all of its values: FormatError when it is read if it does not."""
+
+    def make(pieces: Pieces) -> Iterator[Array]:
         import numpy as np
 
-        wide = np.complex128 if self.dtype.kind == "complex" else np.float64
-        with np.errstate(all="ignore"):
-            value: np.ndarray[Any, Any] = self._make(array.astype(wide)).astype(self.dtype.numpy())
-        return value
+        lost = 0
+        for (array,) in pieces:
+            with np.errstate(all="ignore"):
+                value: Array = array.astype(dtype.numpy())
+                differs = np.asarray(value.astype(array.dtype) != array)
+            lost += np.count_nonzero(differs & np.asarray(array == array))  # noqa: PLR0124 - no NaN
+            yield value
+        if lost:
+            raise FormatError(f"narrow {dtype}", f"expected values that {dtype} holds, got {lost} others")
+
+    return Elementwise(dtype, make, base)
 
 
-def _row_bytes(tensor: Tensor) -> int:
-    return tensor.nbytes // tensor.shape[0] if tensor.shape[0] else 0
+def computed(change: Callable[..., object], *bases: Tensor) -> Tensor:
+    """Floating-point or complex elements, computed in 64 bits or more and rounded once.
+
+    `change` gets an array of the first base's in that width, to change in place, and the others' as they are.
+    """
+    dtype, size = bases[0].dtype, min(PIECE, bases[0].size)
+
+    def make(pieces: Pieces) -> Iterator[Array]:
+        import numpy as np
+
+        # Used for all pieces: to get memory takes longer than what is done in it.
+        wide, rounded = np.empty(size, "c16" if dtype.kind == COMPLEX else "f8"), np.empty(size, dtype.numpy())
+        for first, *others in pieces:
+            exact, made = wide[: len(first)], rounded[: len(first)]
+            with np.errstate(all="ignore"):
+                exact[...] = first
+                change(exact, *others)
+                made[...] = exact
+            yield made
+
+    return Elementwise(dtype, make, *bases)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 from tensorferry.formats.dtype import DTYPES, FLOAT, SIGNED, UNSIGNED
-from tensorferry.formats.tensor import ArrayTensor, Tensor
+from tensorferry.formats.errors import FormatError
+from tensorferry.formats.tensor import ArrayTensor, SplatTensor, Tensor
 
-from ..views import View, reshaped
-from .lazy import Joined, Same, rows
-from .verb import JOIN, SPLIT, MisfitError, NoInverseError, Verb, axis_of, require, require_alike
+from ..views import reshaped, taken
+from .lazy import Elementwise, Joined, Same, computed
+from .verb import JOIN, SPLIT, MisfitError, NoInverseError, Verb, axis_of, require, require_alike, scalar_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,7 @@ class Split(Verb):
     def apply(self, tensors: Sequence[Tensor], names: Sequence[str], wanted: int) -> list[Tensor]:
         (tensor,) = tensors
         axis = axis_of(self.axis, tensor.rank)
-        if sum(self.sizes) != tensor.shape[axis] or min(self.sizes) < 1:
+        if sum(self.sizes) != tensor.shape[axis] or min(self.sizes, default=0) < 1:
             raise MisfitError(f"expected sizes that make {tensor.shape[axis]}, got {list(self.sizes)}")
         return _split(tensor, axis, self.sizes)
 
@@ -58,6 +58,8 @@ class Chunk(Verb):
         size, rest = divmod(tensor.shape[axis], self.parts) if self.parts > 0 else (0, 1)
         if rest or not size:
             raise MisfitError(f"expected a size along axis {axis} that {self.parts} divides")
+        if self.parts > _MOST_PARTS:
+            raise MisfitError(f"expected at most {_MOST_PARTS} parts, got {self.parts}")
         return _split(tensor, axis, [size] * self.parts)
 
     def inverse(self, before: Sequence[Tensor] | None) -> Verb:
@@ -109,22 +111,68 @@ class With(Verb):
     value: int
 
     def apply(self, tensors: Sequence[Tensor], names: Sequence[str], wanted: int) -> list[Tensor]:
-        import numpy as np
-
         dtype = DTYPES[self.dtype]
-        try:
-            if dtype.kind not in (SIGNED, UNSIGNED, FLOAT):
-                raise OverflowError
-            with np.errstate(over="ignore"):
-                scalar = np.array(self.value, dtype.numpy())
-            if int(scalar) != self.value:
-                raise OverflowError
-        except OverflowError:
-            raise MisfitError(f"expected a number that is a {self.dtype}, got {self.value}") from None
+        problem = f"expected a number that is a {self.dtype}, got {self.value}"
+        if dtype.kind not in (SIGNED, UNSIGNED, FLOAT):
+            raise MisfitError(problem)
+        scalar = scalar_of(self.value, dtype)
+        if int(scalar) != self.value:
+            raise MisfitError(problem)
         return [*tensors, ArrayTensor(scalar, dtype)]
 
     def inverse(self, before: Sequence[Tensor] | None) -> Verb:
         return First()
+
+
+@dataclass(frozen=True, slots=True)
+class Fill(Verb):
+    """The tensor, and one of its type and shape beside it that is `value` everywhere: gains of 1 that are left out."""
+
+    name = "fill"
+    arity = SPLIT
+    alone = "value"
+    value: float
+
+    def apply(self, tensors: Sequence[Tensor], names: Sequence[str], wanted: int) -> list[Tensor]:
+        (tensor,) = tensors
+        return [tensor, SplatTensor(_scalar(self.value, tensor, self.name), tensor.shape, tensor.dtype)]
+
+    def inverse(self, before: Sequence[Tensor] | None) -> Verb:
+        return Unfill(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfill(Verb):
+    """The first of two, if the second is `value` everywhere; when it is read, that is an error otherwise."""
+
+    name = "unfill"
+    arity = JOIN
+    alone = "value"
+    value: float
+
+    def apply(self, tensors: Sequence[Tensor], names: Sequence[str], wanted: int) -> list[Tensor]:
+        if len(tensors) != 2:
+            raise MisfitError(f"expected two tensors, got {len(tensors)}")
+        require_alike(tensors)
+        first, second = tensors
+        scalar = _scalar(self.value, first, self.name)
+
+        def checked(pieces: Iterator[list[Array]]) -> Iterator[Array]:
+            for array, beside in pieces:
+                if (beside != scalar).any():
+                    raise FormatError(names[1], f"expected {self.value} everywhere, got other values too")
+                yield array
+
+        return [Elementwise(first.dtype, checked, first, second)]
+
+    def inverse(self, before: Sequence[Tensor] | None) -> Verb:
+        return Fill(self.value)
+
+
+def _scalar(value: float, tensor: Tensor, verb: str) -> Array:
+    """A number as one of the tensor's type. MisfitError where it is none."""
+    require(tensor, verb, (FLOAT, SIGNED, UNSIGNED))
+    return scalar_of(value, tensor.dtype)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +197,7 @@ class Concat(Verb):
             raise MisfitError(f"expected the sizes {list(self.sizes or ())} along axis {axis}")
         if self.parts is not None and (len(sizes) != self.parts or len(set(sizes)) > 1):
             raise MisfitError(f"expected {self.parts} tensors of one size along axis {axis}")
-        shape = (*tensors[0].shape[:axis], sum(sizes), *tensors[0].shape[axis + 1 :])
-        return [_joined(tensors, shape, axis)]
+        return [Joined(tensors, axis)]
 
     def inverse(self, before: Sequence[Tensor] | None) -> Verb:
         if before is not None:
@@ -175,8 +222,7 @@ class Stack(Verb):
         require_alike(tensors)
         axis = axis_of(self.axis, tensors[0].rank + 1)
         inner = tensors[0].shape
-        parts = [reshaped(tensor, (*inner[:axis], 1, *inner[axis:])) for tensor in tensors]
-        return [_joined(parts, (*inner[:axis], len(parts), *inner[axis:]), axis)]
+        return [Joined([reshaped(tensor, (*inner[:axis], 1, *inner[axis:])) for tensor in tensors], axis)]
 
     def inverse(self, before: Sequence[Tensor] | None) -> Verb:
         return Unstack(self.axis)
@@ -192,7 +238,7 @@ class Sum(Verb):
     def apply(self, tensors: Sequence[Tensor], names: Sequence[str], wanted: int) -> list[Tensor]:
         require_alike(tensors)
         require(tensors[0], self.name)
-        return [View(tensors[0].dtype, tensors[0].shape, _added, *tensors)]
+        return [computed(_add, *tensors)]
 
     def inverse(self, before: Sequence[Tensor] | None) -> Verb:
         raise NoInverseError("sum does not keep its parts")
@@ -228,35 +274,13 @@ class First(Verb):
 
 
 def _split(tensor: Tensor, axis: int, sizes: Sequence[int]) -> list[Tensor]:
-    starts = [0, *accumulate(sizes)][:-1]
-    if axis == 0:
-        return rows(tensor, starts)
-    parts: list[Tensor] = []
-    for start, size in zip(starts, sizes, strict=True):
-        where = (*[slice(None)] * axis, slice(start, start + size))
-        shape = (*tensor.shape[:axis], size, *tensor.shape[axis + 1 :])
-        parts.append(View(tensor.dtype, shape, lambda array, where=where: array[where], tensor))
-    return parts
+    places = pairwise(accumulate(sizes, initial=0))
+    return [taken(tensor, axis, range(first, end), readers=len(sizes)) for first, end in places]
 
 
-def _joined(parts: Sequence[Tensor], shape: tuple[int, ...], axis: int) -> Tensor:
-    if math.prod(shape[:axis]) == 1:
-        return Joined(parts, shape)
-    import numpy as np
-
-    return View(parts[0].dtype, shape, lambda *arrays: np.concatenate(arrays, axis), *parts)
+def _add(total: Array, *others: Array) -> None:
+    for other in others:
+        total += other
 
 
-def _added(*arrays: Array) -> Array:
-    import numpy as np
-
-    wide = np.complex128 if arrays[0].dtype.kind == "c" else np.float64
-    total = arrays[0].astype(wide)
-    with np.errstate(all="ignore"):
-        for array in arrays[1:]:
-            total += array
-        value: Array = total.astype(arrays[0].dtype)
-    return value
-
-
-VERBS = (Split, Chunk, Unstack, Tie, With, Concat, Stack, Sum, AllSame, First)
+VERBS = (Split, Chunk, Unstack, Tie, With, Fill, Unfill, Concat, Stack, Sum, AllSame, First)

@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tensorferry.formats.dtype import DTYPES, FLOAT, SIGNED, UNSIGNED, DType
-from tensorferry.formats.errors import FormatError
 from tensorferry.formats.tensor import Tensor
 
 from ..jobs.cast import Cast as CastTensor
-from ..views import View
-from .lazy import Computed
+from .lazy import computed, narrowed
 from .verb import MisfitError, NoInverseError, Verb, require
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +23,10 @@ class Scale(Verb):
     factor: float
 
     def one(self, tensor: Tensor) -> Tensor:
+        import numpy as np
+
         require(tensor, self.name)
-        return Computed(tensor, lambda array: array * self.factor)
+        return computed(lambda array: np.multiply(array, self.factor, array), tensor)
 
     def inverse(self, before: Sequence[Tensor] | None) -> Verb:
         if self.factor != -1:
@@ -51,8 +46,10 @@ class Add(Verb):
     number: float
 
     def one(self, tensor: Tensor) -> Tensor:
+        import numpy as np
+
         require(tensor, self.name)
-        return Computed(tensor, lambda array: array + self.number)
+        return computed(lambda array: np.add(array, self.number, array), tensor)
 
     def inverse(self, before: Sequence[Tensor] | None) -> Verb:
         raise NoInverseError(f"add {self.number} rounds")
@@ -102,7 +99,7 @@ class Narrow(Verb):
             return tensor
         if not _widens(dtype, tensor.dtype):
             raise MisfitError(f"expected a type that holds all of {self.to}")
-        return View(dtype, tensor.shape, lambda array: _narrowed(array, dtype), tensor)
+        return narrowed(tensor, dtype)
 
     def inverse(self, before: Sequence[Tensor] | None) -> Verb:
         known = _known_type(before, self.from_)
@@ -126,17 +123,6 @@ def _widens(narrow: DType, wide: DType) -> bool:
     if narrow.is_integer:
         return narrow.bits <= digits
     return narrow.is_floating and narrow.bits < wide.bits and bool(digits)
-
-
-def _narrowed(array: Array, dtype: DType) -> Array:
-    import numpy as np
-
-    with np.errstate(all="ignore"):
-        value: Array = array.astype(dtype.numpy())
-        lost = np.asarray(value.astype(array.dtype) != array) & np.asarray(array == array)  # noqa: PLR0124 - no NaN
-    if lost.any():
-        raise FormatError(f"narrow {dtype}", f"expected values that {dtype} holds, got {np.count_nonzero(lost)} others")
-    return value
 
 
 VERBS = (Scale, Add, Cast, Narrow)

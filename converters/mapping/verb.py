@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from tensorferry.formats.dtype import COMPLEX, FLOAT
+from tensorferry.formats.dtype import COMPLEX, FLOAT, DType
 from tensorferry.formats.tensor import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
 
 EACH, SPLIT, JOIN = "each", "split", "join"
 
@@ -72,6 +75,22 @@ def require(tensor: Tensor, verb: str, kinds: Sequence[str] = (FLOAT, COMPLEX)) 
     """MisfitError where the tensor's elements are of no such kind."""
     if tensor.dtype.kind not in kinds:
         raise MisfitError(f"{verb} expected elements that are {' or '.join(kinds)}, got {tensor.dtype}")
+
+
+def scalar_of(value: float, dtype: DType) -> np.ndarray[Any, Any]:
+    """A number as an array of no dimensions. MisfitError where the type has no such: integers only what is whole."""
+    import numpy as np
+
+    with np.errstate(all="ignore"):
+        scalar = np.asarray(value).astype(dtype.numpy())
+        if dtype.is_floating or dtype.kind == COMPLEX:
+            wide = np.abs(scalar.astype(np.complex128))
+            fits = (np.isfinite(wide), np.isnan(wide)) == (np.isfinite(value), np.isnan(value))
+        else:
+            fits = int(scalar) == value
+    if not fits:
+        raise MisfitError(f"expected a number that is a {dtype}, got {value}")
+    return scalar
 
 
 def require_alike(tensors: Sequence[Tensor], *, shapes: bool = True) -> None:

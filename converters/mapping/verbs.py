@@ -4,9 +4,9 @@
                             slice {axis, start, stop, step}            pad {axis, before, after, value}
                             scale 0.5             add 1.0              cast "float32"                narrow "int8"
     one tensor to several   split {axis, sizes}   chunk {axis, parts}  unstack 0      tie
-                            with {dtype "int64", value 0}
+                            with {dtype "int64", value 0}              fill 1.0
     several tensors to one  concat {axis}         stack 0              sum            same
-                            first
+                            first                 unfill 1.0
 
 A verb checks shapes before anything is read (MisfitError says what does not fit), and gives lazy tensors. `inverse`
 gives the verb that goes back, from the shapes that went in if the verb itself does not say enough; NoInverseError says
@@ -46,7 +46,7 @@ def read_verb(name: str, given: Any) -> Verb:
     odd = [key for key in given if key not in known]
     if odd:
         wanted = f"only {', '.join(known)}" if known else "no parameters (true)"
-        raise ValueError(f"{name}: expected {wanted}, got {', '.join(odd) or 'a value'}")
+        raise ValueError(f"{name}: expected {wanted}, got {', '.join(map(str, odd)) or 'a value'}")
     missing = [key for key, field in known.items() if field.default is MISSING and key not in given]
     if missing:
         raise ValueError(f"{name}: expected {', '.join(missing)} too")
@@ -61,7 +61,7 @@ def read_verb(name: str, given: Any) -> Verb:
 
 
 def _integer(value: Any) -> int | None:
-    if isinstance(value, str) and value.lstrip("-").isdecimal() and len(value) < 20:
+    if isinstance(value, str) and value.removeprefix("-").isdecimal() and len(value) < 20:
         value = int(value)  # of a variable
     whole = isinstance(value, int) and not isinstance(value, bool)
     return value if whole and -_LARGEST < value < _LARGEST else None

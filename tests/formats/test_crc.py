@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorferry.formats.crc import crc32c, mask, unmask
+from tensorferry.formats.crc import combined, crc32c, mask, unmask
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,10 @@ def test_mask(crc, masked):
 def test_unmask_is_the_inverse(crc):
     assert unmask(mask(crc)) == crc
     assert 0 <= mask(crc) <= 0xFFFFFFFF
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 4096, 1_000_003])
+def test_checksums_of_two_stretches_make_that_of_both(length):
+    first, second = b"123456789", bytes(n * 7 & 255 for n in range(length))
+    assert combined(crc32c(first), crc32c(second), length) == crc32c(first + second)
+    assert combined(0, crc32c(second), length) == crc32c(second)

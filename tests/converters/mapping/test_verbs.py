@@ -111,6 +111,30 @@ def test_a_scalar_beside():
             applied("with", {"dtype": dtype, "value": 70001}, A, wanted=2)
 
 
+def test_a_tensor_beside():
+    same(applied("fill", 1, A, wanted=2), [A, np.ones_like(A)])
+    same(applied("fill", 0.5, A, wanted=2), [A, np.full_like(A, 0.5)])
+    whole = np.arange(6, dtype=np.int8).reshape(2, 3)
+    same(applied("fill", {"value": -3}, whole, wanted=2), [whole, np.full_like(whole, -3)])
+    for value in (0.5, 300, float("nan"), float("inf")):
+        with pytest.raises(MisfitError, match=f"^expected a number that is a int8, got {float(value)}$"):
+            applied("fill", value, whole, wanted=2)
+    with pytest.raises(MisfitError, match="^fill expected elements that are float or signed or unsigned, got bool$"):
+        applied("fill", 1, np.array([True]), wanted=2)
+
+
+def test_what_was_filled():
+    same(applied("unfill", 1, A, np.ones_like(A)), [A])
+    other = np.ones_like(A)
+    other[0, 1] = np.nan
+    with pytest.raises(FormatError, match=r"^t1: expected 1\.0 everywhere, got other values too$"):
+        applied("unfill", 1, A, other)
+    with pytest.raises(MisfitError, match="^expected one shape$"):
+        applied("unfill", 1, A, other[0])
+    with pytest.raises(MisfitError, match="^expected two tensors, got 3$"):
+        applied("unfill", 1, A, A, A)
+
+
 def test_integers():
     whole = np.arange(6, dtype=np.int8).reshape(2, 3)
     same(applied("cast", "int32", whole), [whole.astype(np.int32)])
@@ -227,7 +251,7 @@ SPELLED = {
     "cast": {"to": "float64", "from": "float32"}, "narrow": {"to": "bfloat16", "from": "float32"},
     "split": {"axis": 1, "sizes": [1, 2]}, "chunk": {"axis": 1, "parts": 3}, "unstack": 1, "tie": True,
     "concat": {"axis": 1, "sizes": [1, 2]}, "stack": 1, "sum": True, "same": True,
-    "with": {"dtype": "int64", "value": 3}, "first": True,
+    "with": {"dtype": "int64", "value": 3}, "fill": 1.0, "unfill": 1.0, "first": True,
 }  # fmt: skip
 
 
@@ -242,7 +266,7 @@ INVERTIBLE = [
     ("transpose", [2, 0, 1]), ("reshape", {"to": [4, -1], "from": [2, 3, 4]}), ("expand", [0, 2]), ("flip", [0, 2]),
     ("pad", {"axis": 1, "before": 2, "after": 1}), ("pad", {"axis": 0, "after": 1}), ("pad", {"axis": 0}),
     ("scale", -1), ("cast", {"from": "float32", "to": "float64"}), ("split", {"axis": 2, "sizes": [1, 3]}),
-    ("chunk", {"axis": 1, "parts": 3}), ("unstack", 1), ("unstack", -1), ("tie", True),
+    ("chunk", {"axis": 1, "parts": 3}), ("unstack", 1), ("unstack", -1), ("tie", True), ("fill", 1),
 ]  # fmt: skip
 
 
