@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tensorferry.formats.errors import FormatError, TensorferryError
+from tensorferry.formats.safetensors_file import DTYPES
 
 from ..load import load_checkpoint
-from .document import read_document
-from .draft import Wanted
+from ..mapping.document import read_document
+from .link import Wanted
 
 
 def read_wanted(path: str | os.PathLike[str]) -> dict[str, Wanted]:
@@ -44,4 +45,6 @@ def _shape(path: object, name: str, item: Any) -> Wanted:
     shape = item.get("shape") if isinstance(item, dict) else item
     if not isinstance(shape, list) or not all(type(size) is int and size >= 0 for size in shape):
         raise FormatError(path, f"expected a shape of {name}, got {shape!r:.40}")
-    return Wanted(tuple(shape))
+    dtype = item.get("dtype") if isinstance(item, dict) else None
+    known = DTYPES.get(dtype) if isinstance(dtype, str) else None
+    return Wanted(tuple(shape), None, None if known is None else known.name)

@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from tensorferry.converters.mapping.draft import Wanted
-from tensorferry.converters.mapping.wanted import read_wanted
+from tensorferry.converters.drafting.link import Wanted
+from tensorferry.converters.drafting.wanted import read_wanted
 from tensorferry.formats.errors import FormatError
-
-from .tables import write
+from tests.converters.mapping.tables import write
 
 
 @pytest.mark.parametrize(
@@ -19,7 +18,7 @@ from .tables import write
         ({"a": [2, 3], "b": []}, {"a": Wanted((2, 3)), "b": Wanted(())}),
         (
             {"__metadata__": {"format": "pt"}, "a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}},
-            {"a": Wanted((2,))},
+            {"a": Wanted((2,), None, "float32")},
         ),
         ({"metadata": {}, "weight_map": {"a": "model-00001-of-00001.safetensors"}}, {"a": Wanted(None)}),
         (["a", "b"], {"a": Wanted(None), "b": Wanted(None)}),
