@@ -13,6 +13,10 @@ among them included, before they are published (`parts`). That happens in the or
 the one that refers to the others last. When it replaces an older one, the older goes first of all: a kill in the
 middle of that leaves a set without its index, which nobody takes for a whole one.
 
+A directory that is new is published whole: the folder of parts lies beside it and takes its name at the end.
+
+    DIR/.NEW.0123abcd.tensorferry-part/NAME ...   becomes   DIR/NEW/NAME ...
+
 What a killed run leaves, the next run that writes the same destination removes (see `parts`).
 """
 
@@ -27,7 +31,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from .binary import Path
 from .errors import DestinationError
-from .parts import Part, create, exists, make_folder, reported, sweep, sync_directory, undisturbed
+from .parts import Part, create, exists, make_folder, publish_folder, reported, sweep, sync_directory, undisturbed
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -55,20 +59,29 @@ def outputs(force: bool = False, files: OutputSet | None = None) -> Iterator[Out
 
 
 class OutputSet:
-    """Files that are published together, in the order in which they were opened, when the block ends."""
+    """Files that are published together, in the order in which they were opened, when the block ends.
 
-    def __init__(self, force: bool = False) -> None:
+    Given a `directory`, which is not there yet, they are its files, and it appears with all of them.
+    """
+
+    def __init__(self, force: bool = False, directory: Path | None = None) -> None:
         self._force = force
+        self._directory = None if directory is None else os.fspath(directory)
         self._parts: list[Part] = []
         self._folders: dict[str, str] = {}
 
     def open(self, path: Path) -> BinaryIO:
         """A new file that becomes `path`; the caller writes and leaves it open. DestinationError as for `output`."""
         path = os.fspath(path)
-        check_destination(path, self._force)
+        if self._directory is None:
+            check_destination(path, self._force)
+        else:
+            check_new_directory(self._directory)
+            if os.path.dirname(path) != self._directory:
+                raise DestinationError(path, f"expected a file of the new directory {self._directory}")
         if any(part.path == path for part in self._parts):
             raise DestinationError(path, "expected an output of its own, got two of this name")
-        sweep(path)
+        sweep(self._directory or path)
         with undisturbed(), reported(path):
             return self._create(path)
 
@@ -78,7 +91,8 @@ class OutputSet:
         while True:
             folder = self._folders.get(directory, "")
             if not os.path.isdir(folder):  # or another run's sweep took it before there was anything in it
-                folder = self._folders[directory] = make_folder(directory, name)
+                place = os.path.split(path if self._directory is None else self._directory)
+                folder = self._folders[directory] = make_folder(*place)
             part = create(path, os.path.join(folder, name))
             if part is not None:
                 self._parts.append(part)
@@ -99,7 +113,9 @@ class OutputSet:
         with undisturbed():
             published: list[Part] = []
             try:
-                if kind is None:
+                if kind is None and self._directory is not None:
+                    self._publish_directory(self._directory)
+                elif kind is None:
                     self._publish(published)
             except BaseException:
                 if not self._force:
@@ -129,6 +145,15 @@ class OutputSet:
             published.append(part)
             part.publish(self._force)
         self._sync()
+
+    def _publish_directory(self, path: str) -> None:
+        for part in self._parts:
+            part.finish()
+        check_new_directory(path)
+        for folder in self._folders.values():
+            sync_directory(folder)
+            publish_folder(folder, path, self._parts)
+        sync_directory(os.path.dirname(path))
 
     def _sync(self) -> None:
         for directory in {os.path.dirname(part.path) for part in self._parts}:
@@ -162,6 +187,24 @@ def check_destination(path: Path, force: bool = False, sources: Iterable[Path] =
         raise exists(path)
     if not os.access(directory or ".", os.W_OK | os.X_OK):
         raise DestinationError(directory or ".", "expected a directory that can be written, got one that can't")
+
+
+def check_new_directory(path: str) -> None:
+    """Raises DestinationError where the directory `path` can't be made: to be called before any work is done."""
+    parent, name = os.path.split(path)
+    if not name or "\0" in path:
+        raise DestinationError(path, "expected the name of a directory, got none")
+    with reported(path):
+        there = _stat(path)
+    if there is not None or os.path.lexists(path):
+        kind = (
+            "a link that leads nowhere" if there is None else "a directory" if stat.S_ISDIR(there.st_mode) else "a file"
+        )
+        raise DestinationError(path, f"expected nothing where a directory is to be made, got {kind}")
+    if not os.path.isdir(parent or "."):
+        raise DestinationError(parent, f"expected a directory to make {name} in, got none")
+    if not os.access(parent or ".", os.W_OK | os.X_OK):
+        raise DestinationError(parent or ".", "expected a directory that can be written, got one that can't")
 
 
 def _stat(path: str) -> os.stat_result | None:

@@ -15,7 +15,7 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -122,6 +122,15 @@ def make_folder(directory: str, name: str) -> str:
         with suppress(FileExistsError):
             os.mkdir(folder)
             return folder
+
+
+def publish_folder(folder: str, path: str, parts: Iterable[Part]) -> None:
+    """The folder, with all its parts, becomes the directory `path`, where nothing is."""
+    if fcntl is None:  # where a directory with open files can't be renamed
+        for part in parts:
+            part.file.close()
+    with reported(path):
+        os.rename(folder, path)
 
 
 def create(path: str, temporary: str) -> Part | None:
@@ -241,7 +250,10 @@ def sync_directory(directory: str) -> None:
             os.close(descriptor)
 
 
-def exists(path: str) -> DestinationError:
+def exists(path: str, files: str = "") -> DestinationError:
+    """What to raise where there is something; or where `files` of a directory are, several."""
+    if files:
+        return DestinationError(path, f"has {files} already", hint="--force replaces them")
     return DestinationError(path, "exists already", hint="--force replaces it")
 
 

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 import tensorferry
 
-from .cli import ferried, refused
+from .cli import ferried, ferry, refused
 from .converters.mapping.bert import bert
 from .fixture import FIXTURES, HOME
 
@@ -112,11 +112,24 @@ def test_all_that_does_not_fit(table: Path, tmp_path: Path) -> None:
         f"{table}: mnist.toml line 2: expected {{layer:conv1|conv2}}/{{p:kernel|bias}} in the source, "
     )
     assert "mnist.toml line 20: expected nothing in the source, got none" in message
-    assert "no rule takes v1 float32 [1], v2 float32 [1]" in message
+    assert "no rule takes v1 float32 [1]; no rule takes v2 float32 [1]" in message
     assert message.endswith("(--allow-unmatched and --allow-unused would let that pass)")
     assert not (tmp_path / "a.safetensors").exists()
     outcome = ferried("convert", ADD, tmp_path / "a.npz", "--map", table, "--allow-unmatched", "--allow-unused")
     assert "dropped   2 tensors, no rule of the table takes it: v1, v2" in outcome.out
+
+
+def test_more_than_a_line_holds(tmp_path: Path) -> None:
+    """The first line counts, and below it stands all."""
+    save_file({f"n{place}": np.zeros(1) for place in range(1000)}, tmp_path / "a.safetensors")
+    (tmp_path / "t.toml").write_text('rules = [{from = "n0", to = "n0"}]')
+    outcome = ferry("convert", tmp_path / "a.safetensors", tmp_path / "b.npz", "--map", tmp_path / "t.toml")
+    first, *others = outcome.err.splitlines()
+    assert outcome.status == 2
+    problem = "999 problems, the first of them: no rule takes n1 float64 [1]"
+    assert first == f"error: {tmp_path / 't.toml'}: {problem} (--allow-unused would let that pass)"
+    assert sorted(others) == sorted(f"  no rule takes n{place} float64 [1]" for place in range(1, 1000))
+    assert not (tmp_path / "b.npz").exists()
 
 
 @pytest.mark.parametrize(
@@ -205,9 +218,8 @@ class TestPresets:
         assert "config.json beside it, of bert\n" in outcome.out
         assert 'config.json: shapes do not tell, assumed: num_attention_heads 1, hidden_act "gelu", ' in outcome.out
         again = refused("convert", bert_file, tmp_path, "--map", "bert")
-        assert again.startswith(f"{tmp_path / 'config.json'}: ")
+        assert again == f"{tmp_path}: has config.json, model.safetensors already (--force replaces them)"
         sharded = tmp_path / "sharded"
-        sharded.mkdir()
         ferried("convert", bert_file, sharded, "--map", "bert", "--max-shard-size", "100KB", "--verify")
         assert {"config.json", "model.safetensors.index.json"} < {path.name for path in sharded.iterdir()}
 
@@ -257,6 +269,17 @@ class TestCheck:
         assert ferried("map", "check", table, MNIST).out == "4 rules make 15 tensors of 15\n"
         assert "no rule takes" in refused("map", "check", table, ADD)
 
+    def test_the_whole_plan(self, table: Path) -> None:
+        summary, _, header, *lines = ferried("map", "check", table, MNIST, "--plan").out.splitlines()
+        assert summary == "4 rules make 15 tensors of 15"
+        assert header.split() == ["source", "transform", "target", "dtype", "shape"]
+        assert len(lines) == 15
+        found = ferried("map", "check", table, MNIST, "--json").json
+        (entry,) = (item for item in found["tensors"] if item["name"] == "conv1.weight")
+        assert (entry["sources"], entry["transform"]) == (["conv1/kernel"], "transpose [3, 2, 0, 1]")
+        assert (entry["dtype"], entry["shape"]) == ("float32", [8, 1, 5, 5])
+        assert ferried("map", "check", table, "--json").json == {"rules": 4, "with_inverse": 4, "without": []}
+
     def test_with_averages(self, table: Path) -> None:
         assert ferried("map", "check", table, MNIST, "--ema").out == "4 rules make 15 tensors of 15\n"
 
@@ -278,6 +301,16 @@ class TestInvert:
         found = ferried("map", "invert", table, ADD, "--json").json
         assert found == {"rules": [{"from": "v", "to": ["v1", "v2"], "do": {"split": {"axis": 0, "sizes": [1, 1]}}}]}
 
+    def test_what_goes_back_by_guess_is_said(self, tmp_path: Path) -> None:
+        table = tmp_path / "t.toml"
+        table.write_text('rules = [{from = "old/{x}", to = "new/{x}"}, {from = "step", to = "new/step"}]')
+        outcome = ferried("map", "invert", table, "--json")
+        assert [rule["to"] for rule in outcome.json["rules"]] == ["step", "old/{x}"]
+        assert outcome.err == (
+            "note: new/step goes back by t.toml line 1, though t.toml line 1 (old/{x} -> new/{x}) could have made it "
+            "too (with SRC that is checked)\n"
+        )
+
     def test_flat_tables(self, tmp_path: Path) -> None:
         (tmp_path / "t.json").write_text('{"a": "b"}')
         assert ferried("map", "invert", tmp_path / "t.json").json == {"b": "a"}
@@ -287,8 +320,10 @@ class TestDraft:
     def test_it_can_be_used(self, bert_file: Path, tmp_path: Path) -> None:
         ferried("convert", bert_file, tmp_path / "b.safetensors", "--map", "bert")
         outcome = ferried("map", "draft", bert_file, tmp_path / "b.safetensors")
-        assert outcome.out.startswith("# 46 of 46 weights go to 46 tensors; check before use\nrules = [\n")
-        assert '"bert.pooler.dense.weight", do = {transpose = [1, 0]}},  # 1.00 values agree' in outcome.out
+        assert outcome.out.startswith(
+            "# 46 of 46 tensors are made of 46 of 46 weights, 0 are dropped\n# confidence 1.00, behind each rule "
+        )
+        assert '.dense.weight", do = {transpose = [1, 0]}},  # 1.00 values agree' in outcome.out
         (tmp_path / "draft.toml").write_text(outcome.out)
         ferried("convert", bert_file, tmp_path / "c.safetensors", "--map", tmp_path / "draft.toml")
         assert "46 equal, 0 different" in ferried("diff", tmp_path / "b.safetensors", tmp_path / "c.safetensors").out

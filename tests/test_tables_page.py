@@ -19,7 +19,8 @@ BLOCKS = re.findall(r"```(toml|json)\n(.*?)```", PAGE, re.DOTALL)
 
 @pytest.mark.parametrize(("ending", "text"), BLOCKS, ids=[str(index) for index in range(len(BLOCKS))])
 def test_every_table_can_be_read(ending: str, text: str, tmp_path: Path) -> None:
-    for name, variables in (("layers.toml", '[variables]\nscope = "x"\n'), ("heads.toml", "")):
+    block = "[variables]\nblock = 0\nfirst = 0\nlast = 0\n"
+    for name, variables in (("layers.toml", '[variables]\nscope = "x"\n'), ("heads.toml", ""), ("block.toml", block)):
         (tmp_path / name).write_text(f'{variables}\n[[rules]]\nfrom = "a"\nto = "b"\n')
     (tmp_path / f"t.{ending}").write_text(text)
     table = read_map(tmp_path / f"t.{ending}")

@@ -1,7 +1,8 @@
 """What belongs beside the weights of a table's result: the config.json that Hugging Face's loaders ask for, words.
 
-Written where the destination is a directory: DIR/config.json and DIR/model.safetensors (or its shards and their index),
-and the files that the table says are copied, of those that are beside the source (`mapping.config`).
+Written where the destination is a directory, which may be new: DIR/config.json and DIR/model.safetensors (or its shards
+and their index), the table's other files of JSON, and copies of files beside the source (`mapping.config`,
+`mapping.beside`).
 """
 
 from __future__ import annotations
@@ -15,58 +16,87 @@ from typing import Any
 from tensorferry.formats.atomic import OutputSet
 from tensorferry.formats.binary import read_file
 from tensorferry.formats.detect import detect
+from tensorferry.formats.errors import DestinationError
 from tensorferry.formats.tensor import Tensor
 
-from ..names.named import named_tensors
+from ..mapping.beside import CONFIG, LARGEST, copies_of, files_of
+from ..mapping.config import config_of, read_settings
+from ..mapping.naming import named_for
+from ..mapping.table import Table
+from ..mapping.told import file_of
+from ..mapping.variables import variables_in
 from .job import Job
 from .options import Options, Path
 from .report import Checked, Report
 
-CONFIG = "config.json"
 WEIGHTS = "model.safetensors"
-
-_LARGEST_COPY = 256 << 20
 
 
 def weights_in(destination: str, options: Options) -> str:
-    """The file of weights that a directory stands for, given a table with a config; else the destination itself."""
-    configured = any(getattr(table, "config", None) for table in options.tables)
-    if configured and os.path.isdir(destination) and options.to in (None, "safetensors"):
-        return os.path.join(destination, WEIGHTS)
-    return destination
+    """The file of weights that a directory stands for, given a table with a config; else the destination itself.
+
+    A name without an ending, or with a slash at its end, is a directory's that may have to be made. DestinationError
+    where there is a file of that name.
+    """
+    if not destination or options.to not in (None, "safetensors"):
+        return destination
+    if not any(getattr(table, "config", None) for table in options.tables):
+        return destination
+    directory = destination.rstrip("/" + os.sep) or destination
+    if not os.path.isdir(directory):
+        if directory == destination and (options.to or os.path.splitext(destination)[1]):
+            return destination
+        if os.path.lexists(directory):
+            raise DestinationError(directory, "expected a directory or nothing, got a file")
+    return os.path.join(directory, WEIGHTS)
 
 
 def with_config(job: Job, source: Path, options: Options, report: Report) -> Job:
-    """The job, and beside it the config of the first table that has one, and what that copies."""
-    from ..mapping.config import config_of, copies_of, read_settings
-    from ..mapping.table import Table
-
+    """The job, and beside it the config of the first table that has one, its other files, and what that copies."""
     table = next(table for table in options.tables if isinstance(table, Table) and table.config)
     found = detect(source)
+    tensors = named_for(options.tables, found, options.names).tensors
     directory = os.path.dirname(found.files[0])
     settings, copies = read_settings(table, directory), copies_of(table, directory)
-    config = config_of(table, named_tensors(found, options.names).tensors, settings)
+    config = config_of(table, tensors, settings)
+    files = files_of(table, tensors, directory)
     report.notes.append(f"{CONFIG} beside it, of {table.path}")
     if config.given:
         report.notes.append(f"{CONFIG}: {', '.join(config.given)} from {os.path.basename(settings.path)}")
     if config.assumed:
-        told = ", ".join(f"{key} {json.dumps(config.entries[key])}" for key in config.assumed)
-        report.notes.append(f"{CONFIG}: shapes do not tell, assumed: {told}")
+        report.notes.append(_assumption(CONFIG, {key: config.entries[key] for key in config.assumed}))
+    tells = table.beside.get("tells", {})
+    for name, data in files.items():
+        report.notes.append(f"{name} beside it, of {table.path}")
+        if name in table.beside.get("assumes", ()):
+            report.notes.append(_assumption(name, data))
+        told = {key: variables_in(value) & set(tells) for key, value in table.files[name].items()}
+        report.notes += [
+            f"{name}: {key} {json.dumps(data[key])} from {file_of(tells[min(told[key])])}"
+            for key in told
+            if told[key] and not isinstance(data[key], (dict, list))
+        ]
     report.notes += [f"{name} beside it, a copy of {path}" for name, path in copies.items()]
-    return WithConfig(job, config.entries, copies)
+    return WithConfig(job, {CONFIG: config.entries, **files}, copies)
+
+
+def _assumption(name: str, entries: Mapping[str, Any]) -> str:
+    told = ", ".join(f"{key} {json.dumps(value)}" for key, value in entries.items())
+    return f"{name}: shapes do not tell, assumed: {told}"
 
 
 @dataclass(slots=True)
 class WithConfig(Job):
-    """Another job, a config.json, and copies: name -> what is copied."""
+    """Another job, files of JSON: name -> data, and copies: name -> what is copied."""
 
     job: Job
-    config: Mapping[str, Any]
+    files: Mapping[str, Mapping[str, Any]]
     copies: Mapping[str, str]
 
     def destinations(self, path: str) -> list[str]:
         """The weights last: they are what others look for."""
-        return [*self._extra(path), *self.job.destinations(path)]
+        folder = os.path.dirname(path)
+        return [*(os.path.join(folder, name) for name in (*self.files, *self.copies)), *self.job.destinations(path)]
 
     @property
     def tensors_written(self) -> Iterable[Tensor]:
@@ -74,21 +104,19 @@ class WithConfig(Job):
         return self.job.tensors_written
 
     def write(self, files: OutputSet, path: str, report: Report) -> None:
-        """The config, the copies, and what the other job writes."""
-        config, *others = self._extra(path)
-        files.open(config).write(json.dumps(self.config, indent=2).encode() + b"\n")
-        for destination, source in zip(others, self.copies.values(), strict=True):
-            files.open(destination).write(read_file(source, "a vocabulary", _LARGEST_COPY))
+        """The files, the copies, and what the other job writes."""
+        folder = os.path.dirname(path)
+        for name, data in self.files.items():
+            files.open(os.path.join(folder, name)).write(json.dumps(data, indent=2).encode() + b"\n")
+        for name, source in self.copies.items():
+            files.open(os.path.join(folder, name)).write(read_file(source, "a vocabulary", LARGEST))
         self.job.write(files, path, report)
 
     def verify(self, parts: Mapping[str, str]) -> list[Checked]:
         """As the other job does, with its own parts."""
-        beside = {CONFIG, *self.copies}
+        beside = {*self.files, *self.copies}
         return self.job.verify({path: part for path, part in parts.items() if os.path.basename(path) not in beside})
 
     def published(self, path: str, report: Report, *, force: bool) -> None:
         """As the other job does."""
         self.job.published(path, report, force=force)
-
-    def _extra(self, path: str) -> list[str]:
-        return [os.path.join(os.path.dirname(path), name) for name in (CONFIG, *self.copies)]

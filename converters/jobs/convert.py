@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from tensorferry.formats.atomic import OutputSet, check_destination
+from tensorferry.formats.atomic import OutputSet, check_destination, check_new_directory
 from tensorferry.formats.errors import DestinationError, UsageError, listing
+from tensorferry.formats.parts import exists
 from tensorferry.formats.stream import watcher
 from tensorferry.formats.tensor import SplatTensor, Tensor
 from tensorferry.formats.tensor_proto import ProtoTensor
@@ -57,14 +58,13 @@ def convert(source: Path, destination: Path, options: Options | None = None) -> 
         from .config_beside import with_config
 
         job = with_config(job, source, options, report)
-    sources = _files_of(source, options)
-    for file in job.destinations(path):
-        check_destination(file, options.force, sources=sources)
-    _check_room(path, job)
+    directory = _new_directory(path, os.fspath(destination))
+    _check_destinations(job.destinations(path), directory, _files_of(source, options), options.force)
+    _check_room(directory or path, job)
     if options.dry_run:
         return report
     try:
-        with OutputSet(options.force) as files:
+        with OutputSet(options.force, directory) as files:
             with _watched(options, sum(kept.nbytes for kept in report.kept)):
                 job.write(files, path, report)
             if options.verify:
@@ -87,6 +87,24 @@ def _file_of(destination: str, options: Options) -> str:
     from .config_beside import weights_in
 
     return weights_in(destination, options)
+
+
+def _new_directory(path: str, destination: str) -> str | None:
+    """The directory that has to be made: where the destination stands for a file in it, and it is not there."""
+    directory = os.path.dirname(path)
+    return directory if path != destination and not os.path.isdir(directory) else None
+
+
+def _check_destinations(files: Sequence[str], directory: str | None, sources: Sequence[str], force: bool) -> None:
+    """DestinationError where one of the files can't be written; of several that are there already, all are named."""
+    if directory is not None:
+        check_new_directory(directory)
+        return
+    there = [file for file in files if os.path.lexists(file)]
+    for file in files:
+        check_destination(file, force or len(there) > 1, sources=sources)
+    if len(there) > 1 and not force:
+        raise exists(os.path.dirname(there[0]), listing(os.path.basename(file) for file in there))
 
 
 def _check_room(path: str, job: Job) -> None:

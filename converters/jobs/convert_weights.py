@@ -40,7 +40,7 @@ SURPLUS = {
 def plan_weights(source: Path, target: str, options: Options, report: Report) -> WeightsJob | BundleJob:
     """Selects and renames the tensors of `source`, and accounts for them in `report`."""
     scheme = options.names or ("key" if target == "bundle" else None)
-    named = named_tensors(detect(source), scheme)
+    named = _named(source, scheme, options)
     selection = options.select(named.tensors, _surplus(named, target, options))
     report.notes += named.notes
     report.dropped |= named.dropped
@@ -67,6 +67,15 @@ def plan_weights(source: Path, target: str, options: Options, report: Report) ->
         shards = list(plan_shards(tensors, options.max_shard_size))
         report.notes.append(f"divided into {plural(len(shards), 'file')}")
     return WeightsJob(target, tensors, shards, metadata or {})
+
+
+def _named(source: Path, scheme: str | None, options: Options) -> Named:
+    """The tensors of the source by the names of the scheme, or by those that the tables are made for."""
+    if not any(not isinstance(table, Mapping) for table in options.tables):
+        return named_tensors(detect(source), scheme)
+    from ..mapping.naming import named_for
+
+    return named_for(options.tables, detect(source), scheme)
 
 
 def _surplus(named: Named, target: str, options: Options) -> dict[str, str]:

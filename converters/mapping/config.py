@@ -1,4 +1,4 @@
-"""The config.json of a table's result, and the files that belong beside it, told as data:
+"""The config.json of a table's result, told as data:
 
     [config]                                what the source's shapes tell, and what is the same for all of the kind
     hidden_size = "${hidden_size}"          a text that is one variable becomes its number
@@ -10,17 +10,19 @@
     [beside]
     settings = ["bert_config.json"]         files beside the source, of which the first that is there is read
     needs = ["num_hidden_layers"]           entries that have to stand in it: there is nothing to assume
-    copies = {"vocab.txt" = "vocab.txt"}    files that are copied: name beside the source -> name beside the result
+    takes = ["id2label"]                    entries that are taken where they stand in it, and else are not written
+    called = {hidden_act = "activation"}    entries that the settings call by another name
     means = {hidden_act = {gelu = "gelu_new"}}      words of the settings that the others call by another word
 
-An entry of the settings goes before what is assumed; where it says other than the shapes, one of the two is not this
-model's, and that is an error. Other entries of the settings are not taken.
+An entry of the settings goes before what is assumed; where it says other than the shapes, or of an entry in `called`
+other than the table, one of the two is not this model's, and that is an error. Other entries of the settings are not
+taken. What else belongs there: `beside`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,12 +31,10 @@ from tensorferry.formats.tensor import Tensor
 
 from .document import read_document
 from .matcher import Steps, TooLongError
-from .variables import VARIABLE, VariableError, resolve, substitute
+from .variables import VARIABLE, WAYS, Number, VariableError, fill, resolve, substitute
 
 if TYPE_CHECKING:
     from .table import Table
-
-_BESIDE = ("settings", "needs", "copies", "means")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +62,14 @@ def read_settings(table: Table, directory: str) -> Settings:
             entries = read_document(path).data
             if not isinstance(entries, dict):
                 raise FormatError(path, f"expected settings by name, got a {type(entries).__name__}")
-            return Settings(path, {key: _meant(table, key, value) for key, value in entries.items()})
+            called: dict[str, str] = {there: here for here, there in table.beside.get("called", {}).items()}
+            named = {str(called.get(key, key)): value for key, value in entries.items()}
+            return Settings(path, {key: _meant(table, key, value) for key, value in named.items()})
     return Settings()
 
 
 def _meant(table: Table, key: str, value: Any) -> Any:
     return table.beside.get("means", {}).get(key, {}).get(value, value) if isinstance(value, str) else value
-
-
-def copies_of(table: Table, directory: str) -> dict[str, str]:
-    """Name beside the result -> path of what is copied there, for those that are in the directory."""
-    found: dict[str, str] = {}
-    for there, here in table.beside.get("copies", {}).items():
-        path = os.path.join(directory, there)
-        if os.path.isfile(path):
-            found.setdefault(here, path)
-    return found
 
 
 def config_of(table: Table, tensors: Mapping[str, Tensor], settings: Settings | None = None) -> Config:
@@ -86,22 +78,34 @@ def config_of(table: Table, tensors: Mapping[str, Tensor], settings: Settings | 
     _require(table, settings)
     try:
         values = resolve(table.derived, tensors, Steps())
-        entries = _filled(table.config, values)
-        _refuse_others(table.config, entries, settings)
-        given = [key for key in (*table.assumed, *table.beside.get("needs", ())) if key in settings.entries]
+        entries = fill(table.config, values)
+        _refuse_others(table, entries, settings)
+        given = [
+            key
+            for key in (*table.assumed, *table.beside.get("needs", ()), *table.beside.get("takes", ()))
+            if key in settings.entries
+        ]
         assumed = [key for key in table.assumed if key not in settings.entries]
         entries |= {key: settings.entries[key] for key in given}
-        entries |= {key: _assumed(key, table.assumed[key], values) for key in assumed}
+        entries |= {key: _assumed(key, table.assumed[key], values, tensors) for key in assumed}
     except (VariableError, TooLongError) as error:
-        raise NameMapError(table.path, str(error) or "expected patterns that match sooner") from None
+        problem = str(error) or "expected patterns that match sooner"
+        raise NameMapError(table.path, problem, hint=_hint(table, problem)) from None
     return Config(entries, given, assumed)
 
 
-def _assumed(key: str, value: Any, values: Mapping[str, str | float]) -> Any:
-    """A value as it stands there, or the number that follows from variables."""
-    if isinstance(value, dict):
-        return resolve({key: substitute(value, values)}, {}, Steps())[key]
-    return _filled(value, values)
+def _assumed(key: str, value: Any, values: Mapping[str, Number], tensors: Mapping[str, Tensor]) -> Any:
+    """A value as it stands there, or the number that follows from variables and from the source."""
+    if isinstance(value, dict) and set(value) in WAYS:
+        return resolve({key: substitute(value, values)}, tensors, Steps())[key]
+    return fill(value, values)
+
+
+def _hint(table: Table, problem: str) -> str:
+    """Where else an entry could stand of which the usual value does not fit."""
+    entry = problem.removeprefix("variable ").partition(":")[0]
+    files = " or ".join(table.beside.get("settings", ()))
+    return f"{files} beside the source may tell {entry}" if files and entry in table.assumed else ""
 
 
 def _require(table: Table, settings: Settings) -> None:
@@ -112,43 +116,16 @@ def _require(table: Table, settings: Settings) -> None:
         raise NameMapError(table.path, f"{problem}, got {'none there' if settings.path else 'no such file'}")
 
 
-def _refuse_others(config: Mapping[str, Any], entries: Mapping[str, Any], settings: Settings) -> None:
-    """NameMapError where the settings have another value for what follows from the source."""
-    told = [key for key, value in config.items() if isinstance(value, str) and VARIABLE.fullmatch(value)]
+def _refuse_others(table: Table, entries: Mapping[str, Any], settings: Settings) -> None:
+    """NameMapError where the settings have another value for what follows from the source, or is in `called`."""
+    called = table.beside.get("called", {})
+    told = [k for k, v in table.config.items() if k in called or (isinstance(v, str) and VARIABLE.fullmatch(v))]
     problems = [
         f"{key} {settings.entries[key]!r:.40} for {entries[key]}"
         for key in told
         if key in settings.entries and settings.entries[key] != entries[key]
     ]
     if problems:
-        raise NameMapError(settings.path, f"expected what the source's shapes tell, got {listing(problems)}")
-
-
-def _filled(data: Any, values: Mapping[str, str | float]) -> Any:
-    if isinstance(data, Mapping):
-        return {key: _filled(item, values) for key, item in data.items()}
-    if isinstance(data, list):
-        return [_filled(item, values) for item in data]
-    whole = VARIABLE.fullmatch(data) if isinstance(data, str) else None
-    return values[whole[1]] if whole and whole[1] in values else substitute(data, values)
-
-
-def beside_problems(data: Mapping[str, Any]) -> Iterator[str]:
-    """What is wrong with a table's `beside`: all its names are those of files in a directory, without a way out."""
-    odd = [key for key in data if key not in _BESIDE]
-    if odd:
-        yield f"expected only {', '.join(_BESIDE)} in beside, got {', '.join(map(str, odd))}"
-    settings, needs, copies = data.get("settings", []), data.get("needs", []), data.get("copies", {})
-    if not isinstance(settings, list) or not all(map(_is_file_name, settings)):
-        yield f"expected names of files for settings, got {settings!r:.60}"
-    if not isinstance(needs, list) or not all(isinstance(key, str) for key in needs):
-        yield f"expected names of entries for needs, got {needs!r:.60}"
-    if not isinstance(copies, dict) or not all(map(_is_file_name, [*copies, *copies.values()])):
-        yield f"expected names of files for copies, got {copies!r:.60}"
-    means = data.get("means", {})
-    if not isinstance(means, dict) or not all(isinstance(words, dict) for words in means.values()):
-        yield f"expected {{ENTRY = {{WORD = OTHER}}}} for means, got {means!r:.60}"
-
-
-def _is_file_name(name: Any) -> bool:
-    return isinstance(name, str) and name not in ("", ".", "..") and not set(name) & set("/\\\0")
+        raise NameMapError(
+            settings.path, f"expected what the table and the source's shapes tell, got {listing(problems)}"
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ _TOML_TOKEN = re.compile(
     r'"""(?:[^\\]|\\.)*?"""|'
     + r"'''.*?'''|"
     + r'"(?:[^"\\\n]|\\.)*"|'
-    + r"'[^'\n]*'|#[^\n]*|\[\[|\]\]|[\[\]{}=\n]|[^\s]",
+    + r"'[^'\n]*'|#[^\n]*|\[\[|\]\]|[\[\]{}=\n]|[A-Za-z0-9]+|[^\s]",
     re.DOTALL,
 )
 
@@ -44,8 +45,11 @@ def read_document(path: str | os.PathLike[str]) -> Document:
     """The data in a file. FormatError where it can't be read, NameMapError on a doubled name."""
     file = Path(path)
     try:
-        if file.stat().st_size > _LARGEST:
-            raise FormatError(path, f"expected a table of names, got a file of {file.stat().st_size} bytes")
+        status = file.stat()
+        if status.st_size > _LARGEST:
+            raise FormatError(path, f"expected a table of names, got a file of {status.st_size} bytes")
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):  # a pipe may never end, nor begin
+            raise FormatError(path, "expected a table of names, got something that is no regular file")
         text = file.read_text("utf-8")
     except OSError as error:
         raise FormatError(path, f"expected a table of names, got: {error.strerror}") from None
@@ -132,7 +136,8 @@ def _parse_toml(text: str, path: object) -> Any:
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise FormatError(path, f"expected a table of names in TOML, got: {error}") from None
+        hint = "between single quotes it stands for itself" if str(error).startswith("Unescaped '\\'") else ""
+        raise FormatError(path, f"expected a table of names in TOML, got: {error}", hint=hint) from None
 
 
 def _toml_lines(text: str) -> Iterator[int]:
@@ -180,7 +185,10 @@ def _parse_yaml(text: str, path: object) -> Document:
         lines = _yaml_lines(root, path)
         return Document(None if root is None else loader.construct_document(root), lines)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise FormatError(path, f"expected a table of names in YAML, got: {error}") from None
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+        place = f" (at line {mark.line + 1}, column {mark.column + 1})" if mark else ""
+        hint = "names with { or * stand between quotes" if mark else ""
+        raise FormatError(path, f"expected a table of names in YAML, got: {problem}{place}", hint=hint) from None
     finally:
         loader.dispose()
 

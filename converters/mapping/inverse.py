@@ -1,6 +1,6 @@
 """The table that goes back: from the results of a table to what it took.
 
-    invert_rules    each rule by itself, its sides exchanged and its verbs undone in reverse order
+    invert_rules    each rule by itself, its sides exchanged and its verbs undone in reverse order; special ones first
     invert_plan     by what a table did with a source: all names and shapes are known, so that more can be undone
 
 A rule alone does not know the shapes that it is given. `reshape`, `concat` and `cast` may say what they come from;
@@ -14,6 +14,8 @@ from typing import Any
 
 from tensorferry.formats.tensor import Tensor
 
+from .hole import INT
+from .order import Order, order_rules
 from .pattern import escape
 from .plan import Move, Plan, make_plan
 from .regex import Regex
@@ -23,15 +25,32 @@ from .verb import NoInverseError, Verb
 
 
 def invert_rules(rules: Sequence[Rule]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The inverse of each rule that has one, as a table's file has it; and why the others have none."""
+    """The inverses of the rules that have one, in an order in which they do not take each other's names.
+
+    They are as a table's file has them. With them come the reasons why others have none, or cannot be told from others.
+    """
+    found, problems, order = _ordered(rules)
+    return [found[place] for place in order.places], problems + order.unclear
+
+
+def doubts(rules: Sequence[Rule]) -> list[str]:
+    """What to say of results that go back by the more special of two rules, whichever they came from."""
+    return _ordered(rules)[2].doubts
+
+
+def _ordered(rules: Sequence[Rule]) -> tuple[list[dict[str, Any]], list[str], Order]:
+    """The inverse of each rule that has one, why others have none, and the order to put them in."""
     found: list[dict[str, Any]] = []
     problems: list[str] = []
-    for rule in rules:
+    came: list[int] = []
+    for place, rule in enumerate(rules):
         try:
             found.append(invert_rule(rule))
+            came.append(place)
         except NoInverseError as error:
             problems.append(f"{rule.place}: {error}")
-    return found, problems
+    backs = [read_rule(back, rules[place].place, {}) for back, place in zip(found, came, strict=True)]
+    return found, problems, order_rules(backs, rules, came)
 
 
 def invert_rule(rule: Rule) -> dict[str, Any]:
@@ -141,7 +160,9 @@ def _condition(rule: Rule) -> dict[str, Any]:
 
 def _invert_regex(rule: Rule, regex: Regex) -> dict[str, Any]:
     """Text and groups in a row can be exchanged with the text and the holes of the target."""
-    if regex.parts is None or len(rule.targets) != 1:
+    if len(rule.targets) != 1:
+        raise NoInverseError("a regular expression is turned around for one target only; a name with holes for more")
+    if regex.parts is None:
         raise NoInverseError("only a regular expression of text and groups in a row can be turned around")
     bodies = {regex.groups[number - 1]: body for number, body in (p for p in regex.parts if not isinstance(p, str))}
     left: list[str] = []
@@ -149,7 +170,7 @@ def _invert_regex(rule: Rule, regex: Regex) -> dict[str, Any]:
     for part in rule.targets[0].parts:
         if isinstance(part, str):
             left.append("".join(c if c.isalnum() or c in "_/" else f"\\{c}" for c in part))
-        elif part.name in seen or part.is_computed:
+        elif part.name in seen or part.kind == INT:  # not all numbers are spelled as they were
             raise NoInverseError(f"{part.spelled()} can't be turned around in a regular expression")
         else:
             seen.append(part.name)

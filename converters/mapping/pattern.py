@@ -3,6 +3,7 @@
     encoder/layer_3/kernel        itself
     layer_{n:int}                 a number without zeros in front: layer_0, layer_11
     layer_{n:02}                  a number of two digits or more, with zeros in front: layer_00, layer_11
+    layer_{n:6..8}                a number from 6 to 8, so that {n-6} on the other side is one from 0 to 2
     layer_{n+1:int}  {2*n+1}      a number that is computed from n; of two such on both sides one may be plain {n}
     {name}/kernel                 text without `/`
     {scope:path}/kernel           text, `/` among it
@@ -50,6 +51,10 @@ class Pattern:
     def holes(self) -> list[Hole]:
         return [part for part in self.parts if isinstance(part, Hole)]
 
+    def hole(self, name: str) -> Hole:
+        """The first hole of that name. KeyError where there is none."""
+        return {hole.name: hole for hole in reversed(self.holes)}[name]
+
     @property
     def names(self) -> set[str]:
         """What a match gives values for."""
@@ -80,12 +85,12 @@ class Pattern:
         return run(self.compiled(), name, steps) != run(self.compiled(), name, steps, backwards=True)
 
     def render(self, values: Values) -> str:
-        """The name for these values. PatternError where a number would be negative."""
+        """The name for these values. PatternError where a number would be negative, or is not one of its range."""
         return "".join(part if isinstance(part, str) else part.text(values[part.name]) for part in self.parts)
 
     def spelled(self, known: Collection[Hole] = ()) -> str:
         """The pattern as text, every hole with its kind, unless `known` holes beside it say the same."""
-        kinds = {(hole.name, hole.kind, hole.choices) for hole in known}
+        kinds = {(hole.name, hole.kind, hole.choices) for hole in known if hole.last is None or not hole.width}
 
         def spelled(hole: Hole) -> str:
             told = (hole.name, hole.kind, hole.choices) in kinds and not hole.width and not hole.name.startswith("*")
@@ -173,6 +178,10 @@ def agree(patterns: Iterable[Pattern]) -> list[Pattern]:
             kinds[hole.name] = hole
         elif hole.kind and (hole.kind != known.kind or len(hole.choices) != len(known.choices)):
             raise PatternError(f"expected one kind for {hole.name}, got {known.spelled()} and {hole.spelled()}")
+        elif known.span is None and hole.span is not None:
+            kinds[hole.name] = hole
+        elif hole.span not in (None, known.span):
+            raise PatternError(f"expected one range for {hole.name}, got {known.spelled()} and {hole.spelled()}")
     for pattern in patterns:
         for group in pattern.regex.groups if pattern.regex is not None else ():
             if kinds.get(group, Hole("")).kind == CHOICE:
@@ -195,4 +204,4 @@ def _with_kind(part: str | Hole, kinds: Mapping[str, Hole]) -> str | Hole:
     kind = part.kind or known.kind or TEXT
     if part.is_computed and kind != INT:
         raise PatternError(f"expected a number in {part.spelled()}: {{{part.name}:int}} on the left makes it one")
-    return replace(part, kind=kind, choices=part.choices or known.choices)
+    return replace(part, kind=kind, choices=part.choices or known.choices, first=known.first, last=known.last)

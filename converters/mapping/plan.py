@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tensorferry.formats.errors import NameMapError, listing
+from tensorferry.formats.errors import NameMapError, listing, of_many
 from tensorferry.formats.tensor import Tensor
 
 from ..names.selection import near_names
@@ -24,10 +24,15 @@ from .rule import Rule, RuleError
 from .variables import VariableError, resolve
 from .verb import MisfitError, Verb
 
-_SHOWN = 200
 _MOST_NEAR = 20
 _MOST_DIMS = 32
 """What every version of numpy can hold."""
+
+_MOST_BYTES = 1 << 40
+"""More than any weight has: joining what was divided can double a tensor's size at each step."""
+
+_MOST_TARGETS = 100_000
+"""How many tensors a range may make of one."""
 
 _BY_THE_USER = ("--exclude ", "not in --include")
 """How the reasons begin that `names.selection` gives for what the user's globs leave out."""
@@ -75,15 +80,15 @@ class Plan:
             }
             allowing = " and ".join(option for option, given in relaxed.items() if given)
             hint = f"{allowing} would let that pass" if allowing else ""
-            raise NameMapError(where, "; ".join(problems[:_SHOWN]), hint=hint)
+            raise of_many(NameMapError, where, problems, hint=hint)
 
     def all_problems(self, tensors: Mapping[str, Tensor], *, allow_unmatched: bool, allow_unused: bool) -> list[str]:
         """Each problem as a sentence of its own."""
         found = list(self.problems)
         if not allow_unmatched:
             found += self.unmatched
-        if self.unused and not allow_unused:
-            found.append(f"no rule takes {listing((told(name, tensors[name]) for name in self.unused), _SHOWN)}")
+        if not allow_unused:
+            found += [f"no rule takes {told(name, tensors[name])}" for name in self.unused]
         return found
 
 
@@ -104,6 +109,16 @@ def make_plan(rules: Sequence[Rule], tensors: Mapping[str, Tensor], gone: Mappin
 def told(name: str, tensor: Tensor) -> str:
     """`a/b float32 [2, 3]`."""
     return f"{name} {tensor.dtype} {list(tensor.shape)}"
+
+
+def _why_doubled(moves: Sequence[Move]) -> str:
+    """What one rule lacks that makes one name of several; nothing where several rules do."""
+    rule = moves[0].rule
+    there = {hole.name for pattern in rule.targets for hole in pattern.holes}
+    lost = [hole.spelled() for pattern in rule.sources for hole in pattern.holes if hole.name not in there]
+    if not lost or any(move.rule is not rule for move in moves):
+        return ""
+    return f": {listing(dict.fromkeys(lost))} of {rule.sources[0].source} is not in {rule.targets[0].source}"
 
 
 class _Planner:
@@ -138,17 +153,17 @@ class _Planner:
         places = {name: place for place, name in enumerate(self.tensors)}
         self.plan.moves.sort(key=lambda move: places[move.sources[0]])
         self.plan.unused = list(self.free)
-        givers: dict[str, list[str]] = {}
+        givers: dict[str, list[Move]] = {}
         for move in self.plan.moves:
             for target in move.targets:
-                givers.setdefault(target, []).append(f"{' + '.join(move.sources)} ({move.rule.place})")
-        self.plan.problems += [
-            f"expected one source for {target}, got {listing(sources, _SHOWN)}"
-            for target, sources in givers.items()
-            if len(sources) > 1
-        ]
-        if "" in givers:
-            self.plan.problems.append(f"expected a name to rename to, got none for {listing(givers[''], _SHOWN)}")
+                givers.setdefault(target, []).append(move)
+        for target, moves in givers.items():
+            said = [f"{' + '.join(move.sources)} ({move.rule.place})" for move in moves]
+            if not target:
+                self.plan.problems.append(f"expected a name to rename to, got none for {listing(said, len(said))}")
+            if len(moves) > 1:
+                problem = f"expected one source for {target}, got {listing(said, len(said))}"
+                self.plan.problems.append(problem + _why_doubled(moves))
         return self.plan
 
     def _wrong(self, rule: Rule, problem: str) -> None:
@@ -184,6 +199,7 @@ class _Planner:
                     rule,
                     f"expected one way for {first.source} to match {name}, got several: kinds such as {{n:int}} help",
                 )
+            self.steps.take(len(others))
             partners = [pattern.render(values) for pattern in others]
             missing = [partner for partner in partners if partner not in self.free]
             if missing:
@@ -206,9 +222,9 @@ class _Planner:
             rest = tuple((key, value) for key, value in values.items() if key != rule.gathered)
             groups.setdefault(rest, {})[int(values[rule.gathered])] = name
         for rest, members in groups.items():
-            numbers = sorted(members)
-            if numbers != list(range(len(numbers))):
-                expected = f"{rule.gathered} = 0 to {len(numbers) - 1}"
+            numbers, wanted = sorted(members), rule.sources[0].hole(rule.gathered).numbers(len(members))
+            if len(numbers) != len(wanted) or numbers != list(wanted):
+                expected = f"{rule.gathered} = {wanted[0]} to {wanted[-1]}"
                 self._wrong(rule, f"expected {expected} of {rule.sources[0].source}, got {listing(numbers)}")
             else:
                 yield tuple(members[number] for number in numbers), dict(rest)
@@ -216,15 +232,29 @@ class _Planner:
     def _move(self, rule: Rule, verbs: tuple[Verb, ...], sources: tuple[str, ...], values: Bound) -> None:
         tensors: Sequence[Tensor] = [self.tensors[name] for name in sources]
         before: list[Sequence[Tensor]] = []
-        wanted = 0 if rule.dealt else len(rule.targets)
+        names: Sequence[str] = sources
+        dealt = rule.targets[0].hole(rule.dealt) if rule.dealt else None
+        wanted = len(dealt.numbers(0)) if dealt else len(rule.targets)
         try:
+            if wanted > _MOST_TARGETS:
+                raise MisfitError(f"expected at most {_MOST_TARGETS} tensors of one, got {wanted}")
             for verb in verbs:
                 before.append(tensors)
-                tensors = verb.apply(tensors, sources, wanted)
-                if tensors and tensors[0].rank > _MOST_DIMS:
-                    raise MisfitError(f"expected at most {_MOST_DIMS} dimensions, got {tensors[0].rank}")
-            if rule.dealt:
-                targets = [rule.targets[0].render({**values, rule.dealt: number}) for number in range(len(tensors))]
+                tensors = verb.apply(tensors, names, wanted)
+                if len(tensors) != len(names):
+                    names = [f"part {part} of {' + '.join(sources)}" for part in range(len(tensors))]
+                if not tensors:
+                    raise MisfitError("expected a list in to, or a range such as {n:0..3}, that tells how many")
+                rank, size = max(t.rank for t in tensors), max(t.nbytes for t in tensors)
+                if rank > _MOST_DIMS:
+                    raise MisfitError(f"expected at most {_MOST_DIMS} dimensions, got {rank}")
+                if size > _MOST_BYTES:
+                    raise MisfitError(f"expected at most {_MOST_BYTES} bytes in a tensor, got {size}")
+            if dealt:
+                numbers = dealt.numbers(len(tensors))
+                if len(numbers) != len(tensors):
+                    raise MisfitError(f"expected {wanted} tensors for {rule.targets[0].source}, got {len(tensors)}")
+                targets = [rule.targets[0].render({**values, rule.dealt: number}) for number in numbers]
             else:
                 targets = [pattern.render(values) for pattern in rule.targets]
             if len(targets) != len(tensors):
@@ -232,7 +262,7 @@ class _Planner:
             if len(set(targets)) < len(targets):
                 raise MisfitError(f"expected different names, got {listing(targets)}")
         except (MisfitError, PatternError) as error:
-            shapes = listing((told(name, self.tensors[name]) for name in sources), _SHOWN)
+            shapes = listing((told(name, self.tensors[name]) for name in sources), len(sources))
             self._wrong(rule, f"{shapes}: {', '.join(map(str, verbs)) or 'rename'}: {error}")
             return
         self.plan.moves.append(Move(rule, sources, dict(zip(targets, tensors, strict=True)), verbs, tuple(before)))
@@ -249,8 +279,9 @@ class _Planner:
             told_ += f": left out before, {listing((f'{name} ({self.gone[name]})' for name in gone), 3)}"
         elif taken:
             told_ += f" that no rule before it takes: {listing((f'{name} ({self.taken[name]})' for name in taken), 3)}"
-        elif any(first.match(name, self.steps) is not None for name in self.free):
-            told_ += f" with {rule.where.spelled()}" if rule.where.spelled() else ""
+        elif (odd := next((n for n in self.free if first.match(n, self.steps) is not None), None)) is not None:
+            wanted = ", ".join(f"{key} {value}" for key, value in rule.where.spelled().items())
+            told_ += f" with {wanted}: {told(odd, self.tensors[odd])} is there" if wanted else ""
         elif len(self.plan.unmatched) < _MOST_NEAR and (near := near_names(first.source, self.free)):
             told_ += f" (near: {', '.join(near)})"
         self.plan.unmatched.append(told_)

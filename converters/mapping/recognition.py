@@ -5,14 +5,16 @@
     lacks = [...]                                       names that none of it has
     says = "${layers} layers, ${hidden_size} wide"      what to tell of it, with the table's variables
 
-This stands before the first `[[rules]]` of a preset: `inspect` reads no further.
+This stands before the first `[[rules]]` of a preset: `inspect` reads no further. Where one of its variables is the
+scope of all names, `model = "tf_bert_model"`, a source is recognised too that has `tf_bert_model_1`: Keras numbers the
+models of a session.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,11 @@ from tensorferry.formats.tensor import Tensor
 
 _RULES = "\n[[rules]]"
 _HAS = re.compile(r"^has = \[(.*?)\]$", re.DOTALL | re.MULTILINE)
-_PLAIN = re.compile(r'"([^"\\{}*?$]+)"')
+_NUMBERED = re.compile(r".+_[1-9][0-9]*")
+_CONSTANT = re.compile(r'^([A-Za-z_][A-Za-z0-9_]*) = "([^"\n]+)"$', re.MULTILINE)
+_STRING = re.compile(r'"([^"\n]*)"')
+_OPEN = re.compile(r"\$?\{[^{}]*\}|[*?\\]+")
+"""What is not plain text in a name: holes, variables, wild cards and escapes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,8 @@ class Recognised:
     """A preset that fits a source, and what it says of it: `BERT, 12 layers, 768 wide`."""
 
     name: str
+    """With the variable that this source needs, if one: `NAME:model=tf_bert_model_1`."""
+
     says: str
     names: str = ""
     """What --names has to be for it: `key`, the names in the checkpoint, not those that its object graph gives."""
@@ -46,11 +54,27 @@ def preset_files() -> list[Path]:
 def recognise(tensors: Mapping[str, Tensor]) -> list[Recognised]:
     """The presets that are made for a source with these tensors, sorted by name."""
     found: list[Recognised] = []
+    names = "\n".join(tensors)
     for name, text in _heads():
         # Most presets are told from this, before anything that parses tables is loaded.
-        if all(plain in tensors for plain in plain_names(text)):
+        if all(part in names for part in plain_parts(text)):
             found += _recognised(name, text, tensors)
-    return found
+    return found or list(_numbered(tensors))
+
+
+def _numbered(tensors: Mapping[str, Tensor]) -> Iterator[Recognised]:
+    """The presets for what these tensors would be called if their model were the first of its session."""
+    scopes = filter(_NUMBERED.fullmatch, sorted({name.partition("/")[0] for name in tensors if "/" in name}))
+    numbered = {scope.rpartition("_")[0]: scope for scope in scopes}
+    for name, text in _heads() if numbered else ():
+        variables = text.partition("\n[variables]\n")[2].partition("\n[")[0]
+        for variable, first in _CONSTANT.findall(variables):
+            if first in numbered:
+                scope = numbered[first]
+                inside = {key: tensor for key, tensor in tensors.items() if key.startswith(f"{scope}/")}
+                renamed = {first + key[len(scope) :]: tensor for key, tensor in inside.items()}
+                for each in _recognised(name, text, {**tensors, **renamed}):
+                    yield replace(each, name=f"{name}:{variable}={scope}")
 
 
 def _heads() -> Iterator[tuple[str, str]]:
@@ -61,9 +85,10 @@ def _heads() -> Iterator[tuple[str, str]]:
             yield file.stem, text
 
 
-def plain_names(text: str) -> list[str]:
-    """The names in `has`, but for those that are patterns."""
-    return [name for block in _HAS.findall(text) for name in _PLAIN.findall(block)]
+def plain_parts(text: str) -> list[str]:
+    """Of each name in `has` the longest part that is no pattern: what one of the source's names has in it."""
+    names = [name for block in _HAS.findall(text) for name in _STRING.findall(block)]
+    return [max(_OPEN.split(name), key=len) for name in names]
 
 
 def _recognised(name: str, text: str, tensors: Mapping[str, Tensor]) -> Iterator[Recognised]:
@@ -78,16 +103,19 @@ def _recognised(name: str, text: str, tensors: Mapping[str, Tensor]) -> Iterator
 
     head = tomllib.loads(text)
     rules = head["recognise"]
-    derived = {key: value for key, value in head.get("variables", {}).items() if isinstance(value, dict)}
+    variables = head.get("variables", {})
+    constants = {key: value for key, value in variables.items() if not isinstance(value, dict)}
+    derived = {key: value for key, value in variables.items() if isinstance(value, dict)}
     try:
-        if _fits(rules, tensors):
-            says = substitute(rules.get("says", ""), resolve(derived, tensors, Steps()))
+        if fits(rules, tensors):
+            values = resolve(substitute(derived, constants), tensors, Steps())
+            says = substitute(rules.get("says", ""), values)
             yield Recognised(name, ", ".join(filter(None, [head.get("title", name), says])))
     except (VariableError, PatternError, TooLongError):
         return
 
 
-def _fits(rules: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bool:
+def fits(rules: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bool:
     """Whether the source has all that the preset asks for, and nothing that it excludes."""
     from .matcher import Steps
     from .pattern import lone_pattern

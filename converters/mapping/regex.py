@@ -14,7 +14,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .matcher import MAX_PROGRAM, Chars, Instruction
+from .matcher import Chars, Instruction
+from .regex_program import program_of
+from .regex_tree import Either, Group, Node, RegexError, Repeat, Row, Set, Text, may_be_empty, row_of
+
+__all__ = ["Regex", "RegexError", "compile_regex"]
 
 _CLASSES = {
     "d": Chars(ranges=(("0", "9"),)),
@@ -23,10 +27,6 @@ _CLASSES = {
 }
 _MAX_DEPTH = 20
 _MAX_REPEAT = 1000
-
-
-class RegexError(ValueError):
-    """The text is no expression of this kind; says what was expected and at which character."""
 
 
 @dataclass(slots=True)
@@ -47,47 +47,7 @@ def compile_regex(source: str) -> Regex:
     """RegexError for what is none, or is none of this kind."""
     parser = _Parser(source)
     tree = parser.whole()
-    program = _Program()
-    program.start(tree)
-    return Regex(source, program.steps, parser.groups, _row(tree))
-
-
-@dataclass(frozen=True, slots=True)
-class _Text:
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Set:
-    chars: Chars
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    number: int
-    body: _Node
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    items: tuple[_Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Either:
-    items: tuple[_Node, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Repeat:
-    body: _Node
-    least: int
-    most: int | None
-    greedy: bool
-
-
-_Node = _Text | _Set | _Group | _Row | _Either | _Repeat
+    return Regex(source, program_of(tree), parser.groups, row_of(tree))
 
 
 @dataclass(slots=True)
@@ -97,7 +57,7 @@ class _Parser:
     depth: int = 0
     groups: list[str] = field(default_factory=list)
 
-    def whole(self) -> _Node:
+    def whole(self) -> Node:
         self._take("^")
         tree = self._either()
         if self.place < len(self.source):
@@ -117,22 +77,22 @@ class _Parser:
         self.place += len(text)
         return True
 
-    def _either(self) -> _Node:
+    def _either(self) -> Node:
         items = [self._row()]
         while self._take("|"):
             items.append(self._row())
-        return items[0] if len(items) == 1 else _Either(tuple(items))
+        return items[0] if len(items) == 1 else Either(tuple(items))
 
-    def _row(self) -> _Node:
-        items: list[_Node] = []
+    def _row(self) -> Node:
+        items: list[Node] = []
         while self._peek() not in ("", "|", ")"):
             if self.source[self.place :] == "$":
                 self.place += 1
                 break
             items.append(self._repeated())
-        return _Row(tuple(items))
+        return Row(tuple(items))
 
-    def _repeated(self) -> _Node:
+    def _repeated(self) -> Node:
         body = self._atom()
         if self._take("*"):
             least, most = 0, None
@@ -144,9 +104,9 @@ class _Parser:
             least, most = self._counts()
         else:
             return body
-        if most is None and _may_be_empty(body):
+        if most is None and may_be_empty(body):
             raise RegexError(f"expected something to repeat before character {self.place}, got what may be empty")
-        return _Repeat(body, least, most, greedy=not self._take("?"))
+        return Repeat(body, least, most, greedy=not self._take("?"))
 
     def _counts(self) -> tuple[int, int | None]:
         end = self.source.find("}", self.place)
@@ -159,21 +119,21 @@ class _Parser:
         self.place = end + 1
         return least, most
 
-    def _atom(self) -> _Node:
+    def _atom(self) -> Node:
         char = self._peek()
         if char == "(":
             return self._group()
         if char == "[":
-            return _Set(self._set())
+            return Set(self._set())
         if char in "*+?{}^$":
             raise self._error("a character or a group (a backslash makes it one)")
         self.place += 1
         if char == ".":
-            return _Set(Chars(frozenset("\n"), negated=True))
+            return Set(Chars(frozenset("\n"), negated=True))
         if char == "\\":
             escaped = self._escaped()
-            return _Set(escaped) if isinstance(escaped, Chars) else _Text(escaped)
-        return _Text(char)
+            return Set(escaped) if isinstance(escaped, Chars) else Text(escaped)
+        return Text(char)
 
     def _escaped(self) -> Chars | str:
         char = self._peek()
@@ -181,7 +141,7 @@ class _Parser:
             self.place += 1
             return _CLASSES[char]
         if not char or char.isalnum():
-            raise self._error("d, w, s or a character that is no letter behind the backslash")
+            raise self._error("d, w, s or a character that is no letter behind the backslash, and no back reference,")
         self.place += 1
         return char
 
@@ -215,7 +175,7 @@ class _Parser:
         self.place += 1
         return self._escaped() if char == "\\" else char
 
-    def _group(self) -> _Node:
+    def _group(self) -> Node:
         self.place += 1
         number = 0
         if self._take("?:"):
@@ -241,99 +201,4 @@ class _Parser:
         if not self._take(")"):
             raise self._error(")")
         self.depth -= 1
-        return _Group(number, body, source) if number else body
-
-
-def _may_be_empty(node: _Node) -> bool:
-    if isinstance(node, _Text):
-        return not node.text
-    if isinstance(node, _Set):
-        return False
-    if isinstance(node, _Group):
-        return _may_be_empty(node.body)
-    if isinstance(node, _Row):
-        return all(map(_may_be_empty, node.items))
-    if isinstance(node, _Either):
-        return any(map(_may_be_empty, node.items))
-    return node.least == 0 or _may_be_empty(node.body)
-
-
-def _row(tree: _Node) -> list[str | tuple[int, str]] | None:
-    """The tree as texts and groups in a row; None where it is more than that."""
-    parts: list[str | tuple[int, str]] = []
-    for node in tree.items if isinstance(tree, _Row) else (tree,):
-        if isinstance(node, _Text):
-            parts.append(node.text)
-        elif isinstance(node, _Group) and not _has_groups(node.body):
-            parts.append((node.number, node.source))
-        else:
-            return None
-    return parts
-
-
-def _has_groups(node: _Node) -> bool:
-    if isinstance(node, (_Row, _Either)):
-        return any(map(_has_groups, node.items))
-    return isinstance(node, _Group) or (isinstance(node, _Repeat) and _has_groups(node.body))
-
-
-class _Program:
-    """Instructions from a tree; an instruction's `next` is always the one behind it, or is patched in."""
-
-    def __init__(self) -> None:
-        self.steps: list[Instruction] = []
-
-    def start(self, tree: _Node) -> None:
-        self._emit(tree)
-        self._add("end")
-
-    def _add(self, *step: object) -> int:
-        if len(self.steps) >= MAX_PROGRAM:
-            raise RegexError(f"expected at most {MAX_PROGRAM} steps, got more: fewer or smaller counts in braces help")
-        self.steps.append(step)
-        return len(self.steps) - 1
-
-    def _emit(self, node: _Node) -> None:
-        after = len(self.steps) + 1
-        if isinstance(node, _Text):
-            self._add("text", node.text, after)
-        elif isinstance(node, _Set):
-            self._add("char", node.chars, after)
-        elif isinstance(node, _Group):
-            self._add("save", 2 * node.number, after)
-            self._emit(node.body)
-            self._add("save", 2 * node.number + 1, len(self.steps) + 1)
-        elif isinstance(node, _Row):
-            for item in node.items:
-                self._emit(item)
-        elif isinstance(node, _Either):
-            self._emit_either(node)
-        else:
-            self._emit_repeat(node)
-
-    def _emit_either(self, node: _Either) -> None:
-        leaving: list[int] = []
-        for item in node.items[:-1]:
-            fork = self._add("fork", len(self.steps) + 1, 0)
-            self._emit(item)
-            leaving.append(self._add("text", "", 0))
-            self.steps[fork] = ("fork", fork + 1, len(self.steps))
-        self._emit(node.items[-1])
-        for index in leaving:
-            self.steps[index] = ("text", "", len(self.steps))
-
-    def _emit_repeat(self, node: _Repeat) -> None:
-        for _ in range(node.least):
-            self._emit(node.body)
-        forks: list[int] = []
-        if node.most is None:
-            forks.append(self._add("fork", 0, 0))
-            self._emit(node.body)
-            self._add("text", "", forks[0])
-        else:
-            for _ in range(node.most - node.least):
-                forks.append(self._add("fork", 0, 0))
-                self._emit(node.body)
-        for fork in forks:
-            into, out = fork + 1, len(self.steps)
-            self.steps[fork] = ("fork", into, out) if node.greedy else ("fork", out, into)
+        return Group(number, body, source) if number else body

@@ -10,7 +10,8 @@
 
 A rule with a list in `from` and a hole in it takes one tensor of each for every value of the hole. A hole in `from`
 that is not in `to` is gathered: `from = "layer_{n:int}/kernel"`, `to = "kernel"`, `do = {stack = 0}` stacks the layers
-0, 1, 2, ... in that order. A hole in `to` that is not in `from` is dealt out in the same order.
+0, 1, 2, ... in that order. A hole in `to` that is not in `from` is dealt out in the same order. A hole with a range
+stands for all of its numbers there.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from .variables import VARIABLE, substitute
 from .verb import JOIN, SPLIT, Verb
 from .verbs import VERBS, read_verb
 
+_CONDITIONS = ("rank", "dtype", "shape")
 KEYS = ("from", "regex", "to", "do", "drop", "where", "optional")
 
 
@@ -111,7 +113,7 @@ def read_rule(data: Any, place: str, derived: Mapping[str, Any]) -> Rule:
         raise RuleError(f"expected a table {{from = ..., to = ...}}, got {data!r:.40}")
     odd = [key for key in data if key not in KEYS]
     if odd:
-        raise RuleError(f"expected only {', '.join(KEYS)}, got {', '.join(map(str, odd))}")
+        raise RuleError(f"expected only {', '.join(KEYS)}, got {', '.join(_with_near(str(key), KEYS) for key in odd)}")
     if ("from" in data) == ("regex" in data):
         raise RuleError(f"expected one of from and regex, got {'both' if 'from' in data else 'neither'}")
     drop = _read_drop(data)
@@ -135,6 +137,14 @@ def read_rule(data: Any, place: str, derived: Mapping[str, Any]) -> Rule:
         drop=drop, where=_read_where(data.get("where")), optional=optional, derived=derived,
     )  # fmt: skip
     return rule if drop else _with_roles(rule, isinstance(data.get("from"), list), isinstance(data["to"], list))
+
+
+def _with_near(word: str, known: Sequence[str]) -> str:
+    """The word, with the known one that it may be meant for."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(word, known, 1, 0.6) if len(word) < 100 else []
+    return f"{word} (near: {near[0]})" if near else word
 
 
 def _texts(data: Any) -> list[str]:
@@ -177,15 +187,19 @@ def _read_verbs(do: Any) -> tuple[Verb, ...]:
         try:
             verbs.append(read_verb(name, given))
         except ValueError as error:
-            raise RuleError(str(error)) from None
+            near = "" if name in VERBS else _with_near(str(name), tuple(VERBS)).removeprefix(str(name))
+            raise RuleError(f"{error}{near}") from None
     return tuple(verbs)
 
 
 def _read_where(data: Any) -> Condition:
     if data is None:
         return Condition()
-    if not isinstance(data, dict) or not set(data) <= {"rank", "dtype", "shape"}:
+    if not isinstance(data, dict):
         raise RuleError(f"expected {{rank, dtype, shape}} for where, got {data!r:.60}")
+    odd = [_with_near(str(key), _CONDITIONS) for key in data if key not in _CONDITIONS]
+    if odd:
+        raise RuleError(f"expected only {', '.join(_CONDITIONS)} in where, got {', '.join(odd)}")
     rank, dtype, shape = data.get("rank"), data.get("dtype"), data.get("shape")
     types = [dtype] if isinstance(dtype, str) else dtype
     if rank is not None and (not isinstance(rank, int) or isinstance(rank, bool) or rank < 0):
@@ -229,6 +243,8 @@ def _with_roles(rule: Rule, listed: bool, to_list: bool) -> Rule:
     unknown = [name for name in right if name not in left and name != dealt]
     if unknown:
         raise RuleError(f"expected holes of from in to, got {', '.join('{' + name + '}' for name in unknown)} too")
+    if several and not to_list and not dealt and SPLIT in arities:
+        raise RuleError("expected a list in to, or a number {n:int} that is not in from, for the several that are made")
     if several and not to_list and not dealt:
         raise RuleError("expected a verb that joins, such as concat, to make one tensor of several")
     if not several and len(rule.targets) > 1:

@@ -24,7 +24,7 @@ UNUSED = "no rule of the table takes it"
 def rules_of(
     tables: Sequence[Table | Mapping[str, str]], rename: Mapping[str, str], names: Sequence[str]
 ) -> list[Rule]:
-    """All rules in order; `names` are those of the source, for the scopes of flat tables."""
+    """All rules in order; `names` are those of the source that scopes of flat tables stand for."""
     rules = [_exact(old, new, f"--rename {old}") for old, new in rename.items()]
     for table in tables:
         if isinstance(table, Table):
@@ -47,7 +47,7 @@ def select_by_tables(
     allow_unused: bool = False,
 ) -> Selection:
     """The tensors of a result as the tables make them. NameMapError lists all that does not fit."""
-    rules = rules_of(tables, rename or {}, list(tensors))
+    rules = rules_of(tables, rename or {}, [name for name in tensors if name not in (surplus or {})])
     asked = {pattern.exact for rule in rules if rule.is_exact for pattern in rule.sources}
     left_out = {name: why for name, why in (surplus or {}).items() if name not in asked}
     selection = select_names(tensors, include=include, exclude=exclude, ema=ema, surplus=left_out)
@@ -55,7 +55,9 @@ def select_by_tables(
     plan = make_plan(rules, named, selection.dropped)
     where = ", ".join(dict.fromkeys(table.path for table in tables if isinstance(table, Table))) or "table"
     plan.check(where, named, allow_unmatched=allow_unmatched, allow_unused=allow_unused)
-    return _applied(plan, selection)
+    done = _applied(plan, selection)
+    done.notes += [f"{table.path}: {table.note}" for table in tables if isinstance(table, Table) and table.note]
+    return done
 
 
 def refuse_transforms(tables: Sequence[Table | Mapping[str, str]], what: str) -> None:

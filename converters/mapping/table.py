@@ -1,37 +1,51 @@
 """Tables of rules, as files:
 
     title, description      for people
+    note                    what whoever converts with it has to know: it stands in the report
     variables               name -> text, number, or how it follows from the source (`variables`); ${name} stands for it
     include                 files whose rules come behind this one's: "common.toml", or
                             {file = "common.toml", variables = {...}}
     rules                   in order: the first that matches a name takes it (`rule`)
     recognise               of presets (`recognition`)
-    config, assumed, beside what is written beside the result (`config`)
+    config, assumed, beside, files      what is written beside the result (`config`, `beside`)
 
 Everything that is wrong with a table is said at once, with the line of each rule. An included file lies in the
-directory of the one that includes it, or below, and no file includes itself.
+directory of the one that includes it, or below, and no file includes itself. What it has in `beside` and `files` counts
+where the table has nothing else; its variables there may be those of the table.
 """
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
-from tensorferry.formats.errors import FormatError, listing
+from tensorferry.formats.errors import FormatError, listing, of_many
 
-from .config import beside_problems
+from .beside import beside_problems
 from .document import RULES, read_document
 from .rule import Rule, RuleError, read_rule
-from .variables import VARIABLE, VariableError, substitute
+from .variables import VARIABLE, VariableError, fill, length, substitute, variables_in
 
-SECTIONS = ("recognise", "config", "assumed", "beside")
-KEYS = ("title", "description", "variables", "include", RULES, *SECTIONS)
+SECTIONS = ("recognise", "config", "assumed", "beside", "files")
+TEXTS = ("title", "description", "note")
+INHERITED = ("beside", "files")
+"""What an included file gives, where the one that includes it has no other."""
+
+KEYS = (*TEXTS, "variables", "include", RULES, *SECTIONS)
 MAX_FILES = 100
 MAX_RULES = 100_000
-_SHOWN = 50
+MAX_INSTRUCTIONS = 2_000_000
+"""Of all patterns together, compiled (`matcher`)."""
+
+MAX_LENGTH = 64 << 20
+"""Characters of all texts together, with variables put in."""
+
+_LARGEST = 10**300
+_PLAIN = "texts, numbers, true and false, lists and tables with texts as names"
 
 DEEPEST = 20
 
@@ -47,12 +61,14 @@ class Table:
     rules: tuple[Rule, ...]
     title: str = ""
     description: str = ""
+    note: str = ""
     derived: Mapping[str, Any] = field(default_factory=dict)
     """How variables follow from the source, by name."""
     recognise: Mapping[str, Any] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
     assumed: Mapping[str, Any] = field(default_factory=dict)
     beside: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Any] = field(default_factory=dict)
 
 
 def is_table(data: Any) -> bool:
@@ -60,12 +76,12 @@ def is_table(data: Any) -> bool:
     return isinstance(data, dict) and (isinstance(data.get(RULES), list) or isinstance(data.get("include"), list))
 
 
-def read_rules(path: Path) -> Table:
-    """The table of rules in a file. FormatError lists all that is wrong with it."""
+def read_rules(path: Path, values: Mapping[str, str] | None = None) -> Table:
+    """The table of rules in a file, `values` those of its variables. FormatError lists all that is wrong with it."""
     reader = _Reader()
-    table = reader.read(os.fspath(path), {}, ())
+    table = reader.read(os.fspath(path), values or {}, ())
     if reader.problems:
-        raise FormatError(path, f"expected a table of rules, got: {listing(reader.problems, _SHOWN)}")
+        raise of_many(FormatError, path, reader.problems, "expected a table of rules, got: ")
     return table
 
 
@@ -75,6 +91,8 @@ class _Reader:
     def __init__(self) -> None:
         self.problems: list[str] = []
         self._files = 0
+        self._characters = 0
+        self._instructions = 0
 
     def read(self, path: str, given: Mapping[str, str | int], above: Files) -> Table:
         """The table in a file, `given` the values of its variables; `above` are the files that include it."""
@@ -83,10 +101,15 @@ class _Reader:
             raise FormatError(path, f"expected at most {MAX_FILES} included files")
         document = read_document(path)
         data = document.data
-        if not isinstance(data, dict) or not (is_table(data) or "variables" in data):
+        if not isinstance(data, dict) or not (
+            is_table(data) or set(data) & {"variables", *(INHERITED if above else ())}
+        ):
             raise FormatError(path, f"expected a table with rules, got {'one without' if data else 'none'}")
         if _depth(data) > DEEPEST:
             raise FormatError(path, f"expected data at most {DEEPEST} levels deep")
+        odd = list(_odd(data))
+        if odd:
+            raise FormatError(path, f"expected {_PLAIN}, got {listing(odd)}")
         try:
             return self._read(data, document.lines, path, given, above)
         except VariableError as error:
@@ -99,22 +122,51 @@ class _Reader:
         if odd:
             self._wrong(path, f"expected only the keys {', '.join(KEYS)}, got {', '.join(map(str, odd))}")
         constants, derived = self._variables(data.get("variables", {}), given, path)
+        self._count_characters(sum(length(part, constants) for key, part in data.items() if key != "variables"), path)
         rules = self._rules(data.get(RULES, []), lines, path, constants, derived)
+        below: list[Table] = []
         for each, variables in self._includes(data.get("include", []), path, constants):
             real = os.path.realpath(each)
             if real in above or real == os.path.realpath(path):
                 names = " -> ".join(PurePath(file).name for file in (*above, path, each))
                 self._wrong(path, f"expected files that do not include each other, got {names}")
                 continue
-            rules += self.read(each, variables, (*above, os.path.realpath(path))).rules
-        if len(rules) > MAX_RULES:
-            raise FormatError(path, f"expected at most {MAX_RULES} rules, got {len(rules)}")
-        texts = {key: self._section(data, key, str, path) for key in ("title", "description")}
+            below.append(self.read(each, variables, (*above, os.path.realpath(path))))
+            rules += below[-1].rules
+            _check_count(rules, path)
+        _check_count(rules, path)
+        texts = {key: self._section(data, key, str, path) for key in TEXTS}
         sections = {key: self._section(data, key, dict, path) for key in SECTIONS}
-        for problem in beside_problems(sections["beside"]):
+        filled = {key: fill(section, constants) for key, section in sections.items()}
+        for key in INHERITED:
+            for table in below:
+                filled[key] = _with_defaults(filled[key], getattr(table, key))
+        if not above:
+            self._check_sections(filled, derived, path)
+        return Table(path, tuple(rules), derived=derived, **texts, **filled)
+
+    def _check_sections(self, sections: Mapping[str, Any], derived: Mapping[str, Any], path: str) -> None:
+        """What the whole table has besides rules, included sections among it."""
+        for problem in beside_problems(sections["beside"], sections["files"]):
             self._wrong(path, problem)
-        filled = {key: substitute(section, constants) for key, section in sections.items()}
-        return Table(path, tuple(rules), texts["title"], texts["description"], derived, **filled)
+        tells = sections["beside"].get("tells")
+        unknown = variables_in(sections) - {*derived, *(tells if isinstance(tells, dict) else ())}
+        for key in ("config", "assumed", "files"):
+            if not _is_finite(sections[key]):
+                self._wrong(path, f"expected finite numbers in {key}, which JSON can hold, got nan or inf")
+        if unknown:
+            problem = "expected variables that the table has beside its rules"
+            self._wrong(path, f"{problem}, got {', '.join(sorted(unknown))}")
+
+    def _count_characters(self, count: int, path: str) -> None:
+        self._characters += count
+        if self._characters > MAX_LENGTH:
+            raise FormatError(path, f"expected at most {MAX_LENGTH} characters with all variables put in, got more")
+
+    def _count_instructions(self, rule: Rule, path: str) -> None:
+        self._instructions += sum(len(pattern.compiled()) for pattern in (*rule.sources, *rule.targets))
+        if self._instructions > MAX_INSTRUCTIONS:
+            raise FormatError(path, "expected shorter patterns: all together they are too long to be matched")
 
     def _wrong(self, where: str, problem: str) -> None:
         self.problems.append(f"{PurePath(where).name}: {problem}" if os.path.sep in where else f"{where}: {problem}")
@@ -141,10 +193,12 @@ class _Reader:
         derived: dict[str, Any] = {}
         for name, value in {**data, **given}.items():
             if isinstance(value, str):
+                self._count_characters(length(value, constants), path)
                 constants[name] = substitute(value, constants)
             elif isinstance(value, int) and not isinstance(value, bool):
                 constants[name] = value
             elif isinstance(value, dict):
+                self._count_characters(length(value, constants), path)
                 derived[name] = substitute(value, constants)
             else:
                 self._wrong(
@@ -168,6 +222,7 @@ class _Reader:
                 if unknown:
                     raise RuleError(f"expected variables that the table has, got {', '.join(sorted(unknown))}")
                 rules.append(read_rule(filled, place, derived))
+                self._count_instructions(rules[-1], path)
             except (RuleError, VariableError) as error:
                 self._wrong(place, str(error))
         return rules
@@ -195,6 +250,20 @@ class _Reader:
         return found
 
 
+def _check_count(rules: Sequence[Rule], path: str) -> None:
+    if len(rules) > MAX_RULES:
+        raise FormatError(path, f"expected at most {MAX_RULES} rules, got {len(rules)}")
+
+
+def _with_defaults(own: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
+    """A section with what another has and it lacks: entries, and entries of entries."""
+    found = {**others, **own}
+    for key in set(own) & set(others):
+        if isinstance(own[key], dict) and isinstance(others[key], dict):
+            found[key] = {**others[key], **own[key]}
+    return found
+
+
 def _depth(data: Any) -> int:
     """Levels of tables and lists in each other."""
     depth, level = 0, [data]
@@ -203,6 +272,29 @@ def _depth(data: Any) -> int:
         level = [item for items in below for item in items]
         depth += 1
     return depth
+
+
+def _odd(data: Any) -> Iterator[str]:
+    """What of the data has no place in a table: a date, bytes, a number as a name, a number of too many digits."""
+    if isinstance(data, dict):
+        for key, item in data.items():
+            if not isinstance(key, str):
+                yield f"{key!r:.40} as a name"
+            yield from _odd(item)
+    elif isinstance(data, list):
+        for item in data:
+            yield from _odd(item)
+    elif isinstance(data, int) and abs(data) >= _LARGEST:
+        yield "a number of more than 300 digits"
+    elif not isinstance(data, (str, int, float, type(None))):
+        yield f"the {type(data).__name__} {data!s:.40}"
+
+
+def _is_finite(data: Any) -> bool:
+    """Whether no number of the data is infinite or none."""
+    if isinstance(data, Mapping):
+        data = list(data.values())
+    return all(map(_is_finite, data)) if isinstance(data, list) else not isinstance(data, float) or math.isfinite(data)
 
 
 def _is_constant(value: Any) -> bool:
@@ -214,4 +306,7 @@ def _is_below(home: str, name: str) -> bool:
     if not name or "\0" in name or os.path.isabs(name):
         return False
     real = os.path.realpath(home or ".")
-    return os.path.commonpath([real, os.path.realpath(os.path.join(real, name))]) == real
+    try:
+        return os.path.commonpath([real, os.path.realpath(os.path.join(real, name))]) == real
+    except UnicodeEncodeError:
+        return False

@@ -125,7 +125,7 @@ class _Labels:
                 optimizers.add(slot.rpartition("/")[0])
             elif listed and f"{listed[1]}/_iterations" in bases:
                 self.put(name, OPTIMIZER)
-            elif base == "save_counter" and self.is_scalar(name):
+            elif base in ("save_counter", "global_step") and self.is_scalar(name):
                 self.put(name, STEP)
         for base in bases:
             name, (parent, _, last) = base + _VALUE, base.rpartition("/")

@@ -94,7 +94,14 @@ def select_names(
         selection.entries[name] = Entry(name, name, tensors[name])
     if ema:
         _average(selection, ema)
-    oriented = [_oriented(table, selection) for table in tables]
+    in_scopes = [
+        entry.target
+        for entry in selection.entries.values()
+        if (include or entry.averaged or entry.source not in (surplus or {}))
+        and (not include or any(fnmatchcase(entry.target, glob) for glob in include))
+        and not any(fnmatchcase(entry.target, glob) for glob in exclude)
+    ]
+    oriented = [_oriented(table, selection, in_scopes) for table in tables]
     whole = merge_tables([*oriented, rename or {}])
     _choose(selection, include, exclude, {name: why for name, why in (surplus or {}).items() if name not in whole})
     _make_room(selection, merge_tables(oriented), whole)
@@ -195,10 +202,10 @@ def _choose(selection: Selection, include: Sequence[str], exclude: Sequence[str]
                 selection.unaveraged.remove(name)
 
 
-def _oriented(table: Mapping[str, str], selection: Selection) -> Mapping[str, str]:
-    """The table as {name in the source: name in the result}, with the names of its scopes."""
+def _oriented(table: Mapping[str, str], selection: Selection, in_scopes: Collection[str]) -> Mapping[str, str]:
+    """The table as {name in the source: name in the result}, its scopes as those names that are in them."""
     names = {*selection.entries, *selection.dropped}
-    table = expand_scopes(table, selection.entries)
+    table = expand_scopes(table, in_scopes)
     if not table or any(old in names for old in table) or not all(new in names for new in table.values()):
         return table
     arrows = listing((f"{old} -> {new}" for new, old in table.items()), _FEW)

@@ -23,11 +23,11 @@ from typing import Any
 
 from tensorferry.formats.errors import FormatError, NameMapError, UsageError, listing
 
-from ..mapping.document import read_document
-
 
 def read_table(path: str | os.PathLike[str]) -> dict[str, str]:
     """The flat table in a file. FormatError where the file holds none, NameMapError on a doubled name."""
+    from ..mapping.document import read_document  # 2 ms, and few conversions have a table
+
     return flat_table(read_document(path).data, path)
 
 
@@ -39,7 +39,9 @@ def flat_table(table: Any, path: object) -> dict[str, str]:
         raise FormatError(path, f"expected a table of names, got a {type(table).__name__}")
     wrong = [old for old, new in table.items() if not (isinstance(old, str) and isinstance(new, str))]
     if wrong:
-        raise FormatError(path, f"expected names on the right, got something else for: {listing(wrong)}")
+        problem = f"expected names on the right, got something else for: {listing(wrong)}"
+        meant = any(isinstance(table[old], list) or str(old).startswith("rule") for old in wrong)
+        raise FormatError(path, problem, hint="a table of rules has a list of them, [[rules]]" if meant else "")
     return table
 
 

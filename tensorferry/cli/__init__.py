@@ -2,7 +2,7 @@
 
     0  done, or equal
     1  a negative answer: different, or the verification failed
-    2  bad usage or bad input; one line on stderr says what
+    2  bad usage or bad input; one line on stderr says what, and where that is too long, lines below it list all
 
 Results go to stdout, everything else to stderr. With `--traceback` (or TENSORFERRY_TRACEBACK=1) an error shows
 where in the code it came from.
@@ -71,6 +71,8 @@ def _report(error: BaseException) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     print(f"error: {_message(error)}", file=sys.stderr)
+    for problem in error.problems if isinstance(error, TensorferryError) else ():
+        print(f"  {problem}", file=sys.stderr)
     return 2
 
 

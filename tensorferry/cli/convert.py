@@ -105,6 +105,7 @@ def convert(
     tensorferry convert model.ckpt model.safetensors
     tensorferry convert model.ckpt model.onnx --outputs softmax:0 --ema
     tensorferry convert model.ckpt frozen.pb --graph eval.meta --rename v1=other-v1
+    tensorferry convert bert_model.ckpt bert/ --map bert    a directory for transformers
     """
     from tensorferry import api
     from tensorferry.converters.names.table import parse_renames

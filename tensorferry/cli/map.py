@@ -26,8 +26,21 @@ def map_() -> None:
     to = "encoder.{n}.{part:q|k|v}.weight"
     do = {transpose = [1, 0]}
 
-    {n:int} is a number ({n+1} counts on), {name} text up to a slash, * and ** anything. Every rule has to match
-    something and every weight to be taken by a rule. `tensorferry map draft SRC TARGET` writes a first version.
+    {n:int} is a number ({n+1} counts on), {part:a|b} one of these words, {name} text up to a slash, * and ** anything.
+    `do` is a verb or a list of them: transpose, reshape, split, concat, stack, cast, tie, ...; `drop = "why"` in place
+    of `to` leaves out. The first rule that matches a name takes it; every rule has to match something, and every weight
+    to be taken by a rule.
+
+    To begin:
+
+    \b
+    tensorferry inspect SRC                            the names, and whether a preset fits: --map bert
+    tensorferry map show                               all presets; `map show bert` prints one
+    tensorferry map draft SRC TARGET > table.toml      a first version, for a target or a list of its names
+    tensorferry map check table.toml SRC --plan        what does not fit, or all that would be done
+    tensorferry convert SRC DST --map table.toml       the conversion; --dry-run, --verify
+    tensorferry map invert table.toml > back.toml      the way back
+
     docs/tables.md has the whole language.
     """
 
@@ -49,20 +62,30 @@ def show(table: str | None, as_json: bool) -> None:
     if not isinstance(found, Table):
         return print_json(found) if as_json else _lines([f"{old} -> {new}" for old, new in found.items()])
     if as_json:
-        return print_json({"title": found.title, "rules": [spelled_rule(rule) for rule in found.rules]})
-    if found.title:
+        rules = [spelled_rule(rule) for rule in found.rules]
+        texts = {"title": found.title, "description": found.description, "note": found.note}
+        return print_json({**texts, "rules": rules})
+    if found.title or found.description:
         click.echo(one_line(": ".join(filter(None, [found.title, found.description]))))
+    if found.note:
+        click.echo(one_line(f"note: {found.note}"))
     return _lines([f"{rule.place}  {rule}{_doing(rule)}" for rule in found.rules])
 
 
 @map_.command(cls=EmaCommand)
 @click.argument("table")
 @click.argument("src", required=False)
+@click.option("--plan", is_flag=True, help="Print every tensor of the result: its sources, transforms, type and shape.")
 @ema_option
 @scheme_option
-def check(table: str, src: str | None, ema: str | None, scheme: str | None) -> None:
-    """Check TABLE by itself, or that it fits SRC: every rule matches, every weight is taken, all shapes fit."""
-    from tensorferry.converters.jobs.check_map import check_map
+@json_option
+def check(table: str, src: str | None, plan: bool, ema: str | None, scheme: str | None, as_json: bool) -> None:
+    """Check TABLE by itself, or that it fits SRC: every rule matches, every weight is taken, all shapes fit.
+
+    Nothing is read but names and shapes. With --plan or --json all that a conversion would do is printed, as by
+    `convert --dry-run`.
+    """
+    from tensorferry.converters.jobs.check_map import check_map, plan_of
     from tensorferry.converters.mapping.inverse import invert_rules
     from tensorferry.converters.mapping.presets import read_map
     from tensorferry.converters.mapping.table import Table
@@ -70,16 +93,24 @@ def check(table: str, src: str | None, ema: str | None, scheme: str | None) -> N
     found = read_map(table)
     if src is None:
         if not isinstance(found, Table):
-            return click.echo(f"{len(found)} names")
-        back, _ = invert_rules(found.rules)
+            return print_json({"names": len(found)}) if as_json else click.echo(f"{len(found)} names")
+        back, problems = invert_rules(found.rules)
+        if as_json:
+            return print_json({"rules": len(found.rules), "with_inverse": len(back), "without": problems})
         return click.echo(f"{len(found.rules)} rules, {len(back)} of them with an inverse")
     selection = check_map(found, src, ema, scheme)
+    report = plan_of(selection, src)
+    if as_json:
+        told = report.to_dict()
+        return print_json({key: told[key] for key in ("source", "tensors", "dropped", "notes")})
     for note in selection.notes:
         click.echo(note)
-    if not isinstance(found, Table):
-        return click.echo(f"{len(found)} of {len(selection.entries)} names are in the table, each once")
-    taken = {source for entry in selection.entries.values() for source in (entry.source, *entry.others)}
-    return click.echo(f"{len(found.rules)} rules make {len(selection.entries)} tensors of {len(taken)}")
+    if isinstance(found, Table):
+        taken = {source for entry in selection.entries.values() for source in (entry.source, *entry.others)}
+        click.echo(f"{len(found.rules)} rules make {len(selection.entries)} tensors of {len(taken)}")
+    else:
+        click.echo(f"{len(found)} of {len(selection.entries)} names are in the table, each once")
+    return _lines(["", *report.plan_lines()]) if plan else None
 
 
 @map_.command()
@@ -93,21 +124,23 @@ def invert(table: str, src: str | None, partial: bool, scheme: str | None, as_js
 
     A table of rules gives TOML, or JSON with --json; a flat one gives JSON, {target: source}.
     """
-    from tensorferry.converters.mapping.inverse import invert_rules
+    from tensorferry.converters.mapping.inverse import doubts, invert_rules
     from tensorferry.converters.mapping.presets import read_map
     from tensorferry.converters.mapping.spell import toml_table
     from tensorferry.converters.mapping.table import Table
     from tensorferry.converters.names.table import invert_table
-    from tensorferry.formats.errors import NameMapError, listing, one_line
+    from tensorferry.formats.errors import NameMapError, of_many, one_line
 
     found = read_map(table)
     if not isinstance(found, Table):
         return print_json(invert_table(found, table))
     rules, problems = invert_rules(found.rules) if src is None else _invert_for(found, src, scheme)
     if problems and not partial:
-        raise NameMapError(table, f"has no inverse: {listing(problems, 100)}", hint="--partial leaves that out")
+        raise of_many(NameMapError, table, problems, "has no inverse: ", hint="--partial leaves that out")
     for problem in problems:
         click.echo(f"left out: {one_line(problem)}", err=True)
+    for doubt in doubts(found.rules) if src is None else ():
+        click.echo(f"note: {one_line(doubt)} (with SRC that is checked)", err=True)
     return print_json({"rules": rules}) if as_json else click.echo(toml_table(rules))
 
 
@@ -120,13 +153,15 @@ def draft(src: str, target: str, scheme: str | None, as_json: bool) -> None:
     """Propose a table that makes TARGET of SRC, by values, shapes and names, and print it as TOML.
 
     TARGET is anything readable, or JSON: {name: shape}, the header of a safetensors file, or an index. Behind each rule
-    stands how sure it is, from 0 to 1; read it, complete it, and `map check` it.
+    stands how sure it is, from 0 to 1; read it, complete it, and `map check` it. Where TARGET holds the values too (a
+    conversion by other means of the same checkpoint), little is left to guess. What has no target is dropped, with the
+    reason, if all targets have their sources; else it is listed in comments, for one of those may be what is missing.
     """
+    from tensorferry.converters.drafting.draft import draft_table
+    from tensorferry.converters.drafting.wanted import read_wanted
     from tensorferry.converters.jobs.check_map import weights_of
-    from tensorferry.converters.mapping.draft import draft_table
     from tensorferry.converters.mapping.plan import told
     from tensorferry.converters.mapping.spell import toml_table
-    from tensorferry.converters.mapping.wanted import read_wanted
 
     source, wanted = weights_of(src, scheme), read_wanted(target)
     found = draft_table(source, wanted)
@@ -135,11 +170,17 @@ def draft(src: str, target: str, scheme: str | None, as_json: bool) -> None:
         return print_json(
             {
                 "rules": [{**rule, "confidence": sure, "because": note} for rule, sure, note in rules],
+                "confidence": found.overall,
                 "sources_left": found.sources_left,
                 "targets_left": found.targets_left,
             }
         )
-    comments = [f"{len(found.pairs)} of {len(source)} weights go to {len(wanted)} tensors; check before use"]
+    used = sum(len(link.sources) for link in found.links)
+    met = sum(len(link.targets) for link in found.links)
+    comments = [
+        f"{met} of {len(wanted)} tensors are made of {used} of {len(source)} weights, {len(found.dropped)} are dropped",
+        f"confidence {found.overall:.2f}, behind each rule its own and what it is based on; check before use",
+    ]
     comments += [f"no target found for {told(name, source[name])}" for name in found.sources_left]
     comments += [f"no source found for {name} {_shape(wanted[name].shape)}" for name in found.targets_left]
     notes = [f"{sure:.2f} {note}" for sure, note in zip(found.confidence, found.notes, strict=True)]
@@ -177,7 +218,7 @@ def _invert_for(table: Table, src: str, scheme: str | None) -> tuple[list[dict[s
     from tensorferry.converters.mapping.inverse import invert_plan
     from tensorferry.converters.mapping.plan import make_plan
 
-    tensors = weights_of(src, scheme)
+    tensors = weights_of(src, scheme, [table])
     plan = make_plan(table.rules, tensors)
     plan.check(table.path, tensors, allow_unmatched=False, allow_unused=False)
     return invert_plan(plan, tensors)

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tensorferry.formats import atomic
-from tensorferry.formats.atomic import OutputSet, check_destination, output, outputs
+from tensorferry.formats.atomic import OutputSet, check_destination, check_new_directory, output, outputs
 from tensorferry.formats.errors import DestinationError
 from tensorferry.formats.parts import SUFFIX
 
@@ -448,3 +448,76 @@ def test_a_signal_while_a_part_is_made_leaves_nothing(tmp_path, monkeypatch, sig
     finally:
         signal.signal(signal_, before)
     assert list(tmp_path.iterdir()) == []
+
+
+class TestANewDirectory:
+    def test_it_appears_whole(self, tmp_path: Path) -> None:
+        new = tmp_path / "new"
+        with OutputSet(directory=new) as files:
+            files.open(new / "a").write(b"1")
+            files.open(new / "b").write(b"2")
+            assert [Path(part).read_bytes() for part in files.parts().values()] == [b"1", b"2"]
+            assert not new.exists()
+            (folder,) = tmp_path.iterdir()
+            assert folder.name.startswith(".new.")
+            assert folder.name.endswith(SUFFIX)
+        assert sorted(os.listdir(new)) == ["a", "b"]
+        assert (new / "b").read_bytes() == b"2"
+        assert os.listdir(tmp_path) == ["new"]
+        (tmp_path / "plain").mkdir()
+        assert new.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+    def test_a_relative_path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        with OutputSet(directory="new") as files:
+            files.open("new/a").write(b"1")
+        assert Path("new/a").read_bytes() == b"1"
+
+    @pytest.mark.parametrize("failure", [ValueError, KeyboardInterrupt, SystemExit])
+    def test_an_exception_leaves_nothing(self, tmp_path: Path, failure: type[BaseException]) -> None:
+        with pytest.raises(failure), OutputSet(directory=tmp_path / "new") as files:
+            files.open(tmp_path / "new" / "a").write(b"half")
+            raise failure
+        assert os.listdir(tmp_path) == []
+
+    def test_what_appears_meanwhile_is_kept(self, tmp_path: Path) -> None:
+        new = tmp_path / "new"
+        with pytest.raises(DestinationError) as error, OutputSet(directory=new) as files:
+            files.open(new / "a").write(b"1")
+            new.mkdir()
+        assert message(error) == f"{new}: expected nothing where a directory is to be made, got a directory"
+        assert os.listdir(tmp_path) == ["new"]
+        assert os.listdir(new) == []
+
+    def test_what_can_not_be(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        (tmp_path / "link").symlink_to("nowhere")
+        wrong = {
+            "file": "expected nothing where a directory is to be made, got a file",
+            "link": "expected nothing where a directory is to be made, got a link that leads nowhere",
+            "": "expected the name of a directory, got none",
+        }
+        for name, problem in wrong.items():
+            with pytest.raises(DestinationError, match=problem):
+                check_new_directory(f"{tmp_path}/{name}")
+        with pytest.raises(DestinationError, match="none: expected a directory to make new in, got none"):
+            check_new_directory(f"{tmp_path}/none/new")
+        new = tmp_path / "new"
+        with (
+            pytest.raises(DestinationError, match="expected a file of the new directory"),
+            OutputSet(False, new) as files,
+        ):
+            files.open(tmp_path / "a")
+        with pytest.raises(DestinationError, match="got two of this name"), OutputSet(False, new) as files:
+            files.open(new / "a")
+            files.open(new / "a")
+        assert sorted(os.listdir(tmp_path)) == ["file", "link"]
+
+    @FCNTL
+    def test_what_a_dead_run_left(self, tmp_path: Path) -> None:
+        left = tmp_path / f".new.0123abcd{SUFFIX}"
+        left.mkdir()
+        (left / "a").write_bytes(b"half")
+        with OutputSet(directory=tmp_path / "new") as files:
+            files.open(tmp_path / "new" / "a").write(b"1")
+        assert os.listdir(tmp_path) == ["new"]

@@ -3,7 +3,15 @@ import pickle
 import pytest
 
 from tensorferry.formats import errors
-from tensorferry.formats.errors import FormatError, TensorferryError, UsageError, listing, one_line
+from tensorferry.formats.errors import (
+    FormatError,
+    NameMapError,
+    TensorferryError,
+    UsageError,
+    listing,
+    of_many,
+    one_line,
+)
 
 TREE = ["FormatError", "UnsupportedError", "GraphError", "NameMapError", "DestinationError", "UsageError"]
 
@@ -73,3 +81,15 @@ def test_one_line(text, line):
 )
 def test_listing(count, text):
     assert listing(range(count), 3) == text
+
+
+def test_few_findings_stand_in_the_line():
+    error = of_many(NameMapError, "t.toml", ["a is missing", "b is doubled"], "expected a table, got: ", "add a")
+    assert str(error) == "t.toml: expected a table, got: a is missing; b is doubled (add a)"
+    assert error.problems == ()
+
+
+def test_many_findings_are_counted_in_the_line_and_kept_one_by_one():
+    error = of_many(NameMapError, "t.toml", [f"{n} is\nmissing" for n in range(21)])
+    assert str(error) == "t.toml: 21 problems, the first of them: 0 is\\nmissing"
+    assert error.problems == [f"{n} is\\nmissing" for n in range(21)]

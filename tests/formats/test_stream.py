@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tensorferry.formats import stream
 from tensorferry.formats.atomic import OutputSet
 from tensorferry.formats.dtype import DTYPES, FLOAT32
 from tensorferry.formats.errors import DestinationError, FormatError
+from tensorferry.formats.room import stretch
 from tensorferry.formats.stream import LARGE, Sink, copy, watcher
 from tensorferry.formats.tensor import ArrayTensor, FileTensor, SplatTensor, Tensor
 
@@ -169,3 +171,60 @@ def test_a_value_that_no_file_can_hold(tmp_path: Path) -> None:
     with pytest.raises(DestinationError) as error:
         appended(tmp_path / "out", {"a": SplatTensor(np.array(0, np.uint8), (1 << 62,), DTYPES["uint8"])})
     assert str(error.value).startswith(f"{tmp_path / 'out'}: can't be written: ")
+
+
+class Piece(Tensor):
+    """One of several stretches of a file."""
+
+    def __init__(self, whole: FileTensor, first: int, end: int) -> None:
+        super().__init__(DTYPES["uint8"], (end - first,))
+        self.place = whole, first, end, 2
+
+    def chunks(self) -> Iterator[Any]:
+        return stretch(*self.place)
+
+    def numpy(self) -> Any:
+        raise NotImplementedError
+
+
+def test_a_sink_checks_what_its_values_share(tmp_path: Path) -> None:
+    data = bytes(3 * LARGE)
+    (tmp_path / "data").write_bytes(data)
+    whole = FileTensor(DTYPES["uint8"], (len(data),), tmp_path / "data", 0, name="x", crc32c=crc32c.crc32c(data))
+    pieces: dict[str, Tensor] = {"a": Piece(whole, 0, 2 * LARGE), "b": Piece(whole, 2 * LARGE, 2 * LARGE + 5)}
+    appended(tmp_path / "good", pieces)
+    assert (tmp_path / "good").stat().st_size == 2 * LARGE + 5
+    whole.crc32c = 1
+    with pytest.raises(FormatError, match="/data: expected checksum 00000001 for 'x', got .*: the data are damaged$"):
+        appended(tmp_path / "out", pieces)
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(KeyboardInterrupt):
+        appended(tmp_path / "out", pieces, KeyboardInterrupt())
+
+
+class Part(Slow):
+    """Made of `whole`; tells by what thread it is written, and takes its time."""
+
+    def __init__(self, whole: Tensor | None, told: list[tuple[Tensor | None, int]]) -> None:
+        super().__init__(LARGE)
+        self.whole, self.told = whole, told
+
+    @property
+    def held(self) -> Tensor | None:
+        return self.whole
+
+    def chunks(self) -> Iterator[bytes]:
+        self.told.append((self.whole, threading.get_ident()))
+        time.sleep(0.01)
+        yield from super().chunks()
+
+
+def test_values_that_need_the_same_are_written_by_one_thread(tmp_path: Path) -> None:
+    one, other = Slow(1), Slow(1)
+    told: list[tuple[Tensor | None, int]] = []
+    wholes = [one, one, one, other, other, other, None, None, one]
+    appended(tmp_path / "out", {f"v{n}": Part(whole, told) for n, whole in enumerate(wholes)})
+    assert (tmp_path / "out").stat().st_size == len(wholes) * LARGE
+    assert len(told) == len(wholes)
+    assert len({thread for whole, thread in told[:6] if whole is other}) == 1
+    assert len({thread for whole, thread in told[:6] if whole is one}) == 1

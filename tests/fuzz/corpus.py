@@ -24,6 +24,7 @@ from onnx import TensorProto, helper, numpy_helper
 from tests.fixture import HOME
 from tests.formats.bundle_writer import BundleWriter
 
+from . import tables
 from .mutations import (
     Mutator,
     either,
@@ -281,6 +282,7 @@ CORPUS = {
     "onnx": Corpus(onnx_seeds, either(mutate_message, mutate_message, mutate_bytes)),
     "graph": Corpus(graph_seeds, _graph),
     "names": Corpus(name_seeds, either(_names, _names, mutate_bytes)),
+    "mapping": Corpus(tables.seeds, either(tables.mutate, tables.mutate, tables.mutate, mutate_text)),
     "object_graph": Corpus(object_seeds, either(mutate_message, mutate_message, mutate_bytes)),
     "frozen": Corpus(frozen_seeds, either(mutate_message, mutate_message, mutate_message, mutate_bytes)),
     "training": Corpus(training_seeds, either(mutate_message, mutate_message, mutate_message, mutate_bytes)),

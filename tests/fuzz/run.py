@@ -30,7 +30,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 TARGETS = (
     "bundle", "rewrite", "v1", "state", "safetensors", "safetensors_index", "npz", "onnx", "graph", "names",
-    "object_graph", "anything", "frozen", "training", "saved_model",
+    "mapping", "object_graph", "anything", "frozen", "training", "saved_model",
 )  # fmt: skip
 POOL = 300
 """Inputs that were read, kept as seeds by the random engine."""

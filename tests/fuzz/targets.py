@@ -42,6 +42,7 @@ from tensorferry.formats.v1_checkpoint import read_v1
 
 from .graphs import frozen, saved_model, training
 from .mutations import split
+from .tables import mapping
 
 MOST = 100 << 20
 """Bytes of a value that are read whole; of a larger one, the first piece. (A splat may claim any size.)"""
@@ -256,6 +257,7 @@ TARGETS = {
         onnx,
         graph,
         names,
+        mapping,
         object_graph,
         anything,
         frozen,

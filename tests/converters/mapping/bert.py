@@ -3,8 +3,14 @@
 import numpy as np
 
 
-def bert(layers=2, hidden=64, inner=128, words=100, positions=32, types=2):
+def bert(**sizes):
     """Name -> array of random numbers."""
+    random = np.random.default_rng(0)
+    return {name: random.standard_normal(shape).astype(np.float32) for name, shape in bert_shapes(**sizes).items()}
+
+
+def bert_shapes(layers=2, hidden=64, inner=128, words=100, positions=32, types=2):
+    """Name -> shape."""
     shapes = {
         "bert/embeddings/word_embeddings": (words, hidden),
         "bert/embeddings/position_embeddings": (positions, hidden),
@@ -22,8 +28,7 @@ def bert(layers=2, hidden=64, inner=128, words=100, positions=32, types=2):
     shapes |= dense("cls/predictions/transform/dense", hidden, hidden) | norm("cls/predictions/transform", hidden)
     shapes |= {"cls/predictions/output_bias": (words,), "cls/seq_relationship/output_weights": (2, hidden)}
     shapes["cls/seq_relationship/output_bias"] = (2,)
-    random = np.random.default_rng(0)
-    return {name: random.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+    return shapes
 
 
 def dense(name, inputs, outputs):

@@ -1,10 +1,10 @@
-"""What a table says of the config.json beside its result, and of the files that are copied there."""
+"""What a table says of the config.json beside its result."""
 
 import json
 
 import pytest
 
-from tensorferry.converters.mapping.config import Settings, config_of, copies_of, read_settings
+from tensorferry.converters.mapping.config import Settings, config_of, read_settings
 from tensorferry.converters.mapping.presets import read_preset
 from tensorferry.converters.mapping.table import Table, read_rules
 from tensorferry.formats.errors import FormatError, NameMapError
@@ -60,10 +60,19 @@ class TestAssumed:
 
 
 def test_settings_that_are_of_another_model():
-    with pytest.raises(NameMapError, match=r"^c\.json: expected what the source's shapes tell, got size 4 for 3$"):
+    with pytest.raises(
+        NameMapError, match=r"^c\.json: expected what the table and the source's shapes tell, got size 4 for 3$"
+    ):
         config_of(table(), tensors(a=(3,)), Settings("c.json", {"size": 4}))
     constant = table(config={"model_type": "bert"})
     assert config_of(constant, tensors(a=(3,)), Settings("c.json", {"model_type": "x"})).entries == constant.config
+
+
+def test_settings_of_another_table():
+    one = table(config={"blocks": [4, 4]}, beside={"called": {"blocks": "block_size"}})
+    assert config_of(one, tensors(a=(3,)), Settings("c.json", {"blocks": [4, 4]})).entries == one.config
+    with pytest.raises(NameMapError, match=r"shapes tell, got blocks '6_2' for \[4, 4\]$"):
+        config_of(one, tensors(a=(3,)), Settings("c.json", {"blocks": "6_2"}))
 
 
 class TestNeeds:
@@ -79,6 +88,13 @@ class TestNeeds:
         message = r"^t\.toml: expected layers in c\.json or d\.json beside the source, since shapes do not tell, got "
         with pytest.raises(NameMapError, match=f"{message}{got}$"):
             config_of(self.TABLE, tensors(a=(3,)), settings)
+
+
+def test_what_is_taken_if_it_is_there():
+    told = table(beside={"takes": ["labels", "more"]})
+    found = config_of(told, tensors(a=(3,)), Settings("c.json", {"labels": ["x"], "others": 1}))
+    assert (found.entries, found.given) == ({"size": 3, "labels": ["x"]}, ["labels"])
+    assert config_of(told, tensors(a=(3,))).entries == {"size": 3}
 
 
 class TestSettings:
@@ -101,6 +117,13 @@ class TestSettings:
         write(tmp_path / "c.json", {"act": "relu"})
         assert read_settings(self.TABLE, str(tmp_path)).entries == {"act": "relu"}
 
+    def test_entries_by_another_name(self, tmp_path):
+        means = {"blocks": {"4_4": [4, 4]}, "act": {"gelu": "gelu_new"}}
+        called = {"blocks": "block_size", "act": "activation"}
+        told = table(beside={"settings": ["c.json"], "called": called, "means": means})
+        write(tmp_path / "c.json", {"block_size": "4_4", "activation": "gelu", "size": 3})
+        assert read_settings(told, str(tmp_path)).entries == {"blocks": [4, 4], "act": "gelu_new", "size": 3}
+
     def test_others_are_refused(self, tmp_path):
         write(tmp_path / "c.json", [1])
         with pytest.raises(FormatError, match=r"c\.json: expected settings by name, got a list$"):
@@ -110,39 +133,17 @@ class TestSettings:
             read_settings(self.TABLE, str(tmp_path))
 
 
-def test_copies(tmp_path):
-    told = table(beside={"copies": {"a.txt": "b.txt", "c.txt": "b.txt", "d.txt": "d.txt"}})
-    assert copies_of(told, str(tmp_path)) == {}
-    (tmp_path / "c.txt").touch()
-    assert copies_of(told, str(tmp_path)) == {"b.txt": str(tmp_path / "c.txt")}
-    (tmp_path / "a.txt").touch()
-    assert copies_of(told, str(tmp_path)) == {"b.txt": str(tmp_path / "a.txt")}
-
-
-@pytest.mark.parametrize(
-    ("beside", "expected"),
-    [
-        ({"settings": "c.json"}, "expected names of files for settings, got 'c.json'"),
-        ({"settings": ["../c.json"]}, "expected names of files for settings, got ['../c.json']"),
-        ({"needs": [1]}, "expected names of entries for needs, got [1]"),
-        ({"copies": {"a": "x/b"}}, "expected names of files for copies, got {'a': 'x/b'}"),
-        ({"copies": {"..": "b"}}, "expected names of files for copies, got {'..': 'b'}"),
-        ({"copies": ["a"]}, "expected names of files for copies, got ['a']"),
-        ({"means": {"act": "x"}}, "expected {ENTRY = {WORD = OTHER}} for means, got {'act': 'x'}"),
-        ({"more": 1}, "expected only settings, needs, copies, means in beside, got more"),
-        ("x", "expected a table for beside, got 'x'"),
-    ],
-)
-def test_what_is_wrong_beside(tmp_path, beside, expected):
-    path = write(tmp_path / "t.json", {"rules": [{"from": "a", "to": "b"}], "beside": beside})
-    with pytest.raises(FormatError) as error:
-        read_rules(path)
-    assert str(error.value) == f"{path}: expected a table of rules, got: t.json: {expected}"
-
-
 def test_it_is_read_from_a_file(tmp_path):
     sections = {"config": {"x": "${size}"}, "assumed": {"y": "${size}"}, "beside": {"needs": ["z"]}}
     path = write(tmp_path / "t.json", {"rules": [], "variables": {"size": 3}} | sections)
     found = read_rules(path)
-    assert (found.config, found.assumed, found.beside) == ({"x": "3"}, {"y": "3"}, {"needs": ["z"]})
+    assert (found.config, found.assumed, found.beside) == ({"x": 3}, {"y": 3}, {"needs": ["z"]})
     assert json.loads(path.read_text())["config"] == {"x": "${size}"}
+
+
+def test_a_variable_that_the_table_lacks(tmp_path):
+    path = write(tmp_path / "t.json", {"rules": [], "config": {"x": ["${size}"]}, "files": {"a.json": {"y": "${z}"}}})
+    with pytest.raises(
+        FormatError, match=r"t\.json: expected variables that the table has beside its rules, got size, z$"
+    ):
+        read_rules(path)

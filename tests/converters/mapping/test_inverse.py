@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tensorferry.converters.mapping.inverse import invert_plan, invert_rule, invert_rules
+from tensorferry.converters.mapping.inverse import doubts, invert_plan, invert_rule, invert_rules
 from tensorferry.converters.mapping.verb import NoInverseError
 from tensorferry.formats.tensor import ArrayTensor
 
@@ -23,6 +23,10 @@ def inverse(item):
         ({"from": r"a\*", "to": "b"}, {"from": "b", "to": r"a\*"}),
         ({"from": "l_{n:int}/{p:gamma|beta}", "to": "l.{n+1}.{p:weight|bias}"},
          {"from": "l.{n+1:int}.{p:weight|bias}", "to": "l_{n}/{p:gamma|beta}"}),
+        ({"from": "l_{n:6..8}/w", "to": "b.1.{n-6}.w"}, {"from": "b.1.{n-6:6..8}.w", "to": "l_{n}/w"}),
+        ({"from": "l_{2*n+1:3..4}", "to": "l.{n:02}"}, {"from": "l.{n:02}", "to": "l_{2*n+1:3..4}"}),
+        ({"from": "l{n:6..8}", "to": "w", "do": {"stack": 0}},
+         {"from": "w", "to": "l{n:6..8}", "do": {"unstack": 0}}),
         ({"from": "*/w", "to": "*.w"}, {"from": "*.w", "to": "*/w"}),
         ({"from": "a", "to": "b", "do": [{"transpose": [2, 0, 1]}, {"flip": 0}]},
          {"from": "b", "to": "a", "do": [{"flip": [0]}, {"transpose": [1, 2, 0]}]}),
@@ -67,6 +71,7 @@ def test_rules(item, expected):
          "only a regular expression of text and groups in a row can be turned around"),
         ({"regex": "(a)(b)", "to": "{1}"}, "not every group is in the result's name"),
         ({"regex": "(a)", "to": "{1}{1}"}, "{1} can't be turned around in a regular expression"),
+        ({"regex": r"l(\d+)", "to": "{1:6..8}"}, "{1:6..8} can't be turned around in a regular expression"),
     ],
 )  # fmt: skip
 def test_no_way_back(item, message):
@@ -139,8 +144,8 @@ def tables(draw):
     for index in range(draw(st.integers(1, 3))):
         dtype = draw(st.sampled_from([np.float32, np.int16]))
         shape = draw(SHAPES)
-        layers = draw(st.integers(1, 3))
-        for n in range(layers):
+        layers, start = draw(st.integers(1, 3)), draw(st.integers(0, 9))
+        for n in range(start, start + layers):
             values = np.arange(np.prod(shape)) + 100 * n + 1000 * index
             source[f"s{index}/layer_{n}"] = ArrayTensor(values.astype(dtype).reshape(shape))
         rank = len(shape)
@@ -148,8 +153,9 @@ def tables(draw):
         axis = draw(st.integers(0, rank - 1))
         each = draw(st.lists(st.sampled_from([{"transpose": perm}, {"flip": axis}, {"pad": {"axis": axis, "before": 1}},
                                               {"expand": 0}]), max_size=1))  # fmt: skip
-        new = f"t{index}.{{n+{draw(st.integers(0, 2))}}}"
-        left = f"s{index}/layer_{{n:int}}"
+        new = f"t{index}.{{n{draw(st.integers(-start, 2)):+d}}}"
+        kind = "int" if start == 0 and draw(st.booleans()) else f"{start}..{start + layers - 1}"
+        left = f"s{index}/layer_{{n:{kind}}}"
         items.append(draw(st.sampled_from([
             {"from": left, "to": new, "do": each},
             {"from": left, "to": [f"{new}.a", f"{new}.b"], "do": [*each, {"expand": -1}, "tie"]},
@@ -157,6 +163,7 @@ def tables(draw):
             {"from": left, "to": [f"{new}.a"], "do": [*each, {"reshape": [-1]}]},
             {"from": left, "to": f"t{index}", "do": [*each, {"concat": axis}, {"flip": 0}]},
             {"from": left, "to": f"{new}.{{k:int}}", "do": [*each, {"unstack": 0}]},
+            {"from": left, "to": f"{new}.{{k:3..4}}", "do": [*each, "tie"]},
         ])))  # fmt: skip
     return source, items
 
@@ -175,3 +182,104 @@ def test_there_and_back(table):
     by_rule, without = invert_rules(rules(*items))
     if not without:
         TestOfPlans.check(planned(made, *by_rule), source)
+
+
+class TestOverlaps:
+    """Inverses of one rule that match what another made."""
+
+    @staticmethod
+    def back(items, *names):
+        """What comes back of a source of these names, or None where there is no inverse."""
+        source = tensors(**dict.fromkeys(names, (2, 3)))
+        plan = planned(source, *items)
+        assert plan.all_problems(source, allow_unmatched=False, allow_unused=False) == []
+        found, problems = invert_rules(rules(*items))
+        if problems:
+            return problems
+        TestOfPlans.check(planned({n: t for move in plan.moves for n, t in move.targets.items()}, *found), source)
+        return None
+
+    def test_the_rest_comes_last(self):
+        rest = {"from": "**", "to": "rest/**", "where": {"rank": 2}}
+        items = [{"from": "a/w", "to": "rest/a.w"}, {"from": "b{n:int}", "to": "rest/b.{n}"}, rest]
+        assert self.back(items, "a/w", "b0", "b1", "c", "d/e") is None
+
+    def test_special_cases_behind(self):
+        """The general rule, which stands first, would take the special one's on the way back."""
+        items = [{"from": "old/{x}", "to": "new/{x}"}, {"from": "step", "to": "new/step"}]
+        assert self.back(items, "old/a", "old/b", "step") is None
+        assert doubts(rules(*items)) == [
+            "new/step goes back by rule 2, though rule 1 (old/{x} -> new/{x}) could have made it too"
+        ]
+
+    def test_names_that_a_rule_in_front_takes_are_no_doubt(self):
+        items = [{"from": "old/step", "to": "steps"}, {"from": "s", "to": "new/step"}]
+        items.append({"from": "old/{x}", "to": "new/{x}"})
+        assert self.back(items, "old/a", "old/step", "s") is None
+        assert doubts(rules(*items)) == []
+
+    def test_conditions(self):
+        do = {"transpose": [1, 0]}
+        items = [
+            {"from": "{x}/w", "to": "{x}.w", "do": do, "where": {"rank": 2}},
+            {"from": "{x}/w", "to": "{x}.w", "optional": True},
+            {"from": "b", "to": "q.w", "where": {"rank": 2}},
+        ]
+        assert self.back(items, "a/w", "b") is None
+
+    def test_what_no_order_helps(self):
+        items = [{"from": "{x}/a", "to": "{x}.a"}, {"from": "{y}/b", "to": "b.{y}"}]
+        message = "rule 1 and rule 2: their results can't be told apart, b.a may be of either"
+        assert self.back(items, "q/a", "r/b") == [message]
+        items = [{"from": "a/{x}", "to": "{x}"}, {"from": "b/{x}", "to": "{x}"}]
+        (message,) = self.back(items, "a/q", "b/r")
+        assert message.startswith("rule 1 and rule 2: their results can't be told apart, ")
+
+    def test_a_rule_by_itself(self):
+        items = [{"from": "{x}", "to": ["{x}.a", "{x}.a.a"], "do": "tie"}]
+        (message,) = self.back(items, "q")
+        assert message.startswith("rule 1: its results can't be told apart, ")
+
+    def test_numbers_that_never_meet(self):
+        items = [{"from": "a{n:int}", "to": "l.{2*n}.w"}, {"from": "b{n:int}", "to": "l.{2*n+1}.w"}]
+        assert self.back(items, "a0", "a1", "b0", "b1") is None
+
+    def test_a_choice_that_is_special(self):
+        items = [{"from": "bn{n:int}/{p:gamma|beta}", "to": "bn{n}.{p:weight|bias}"}]
+        items.append({"from": "{x}/b", "to": "{x}.bias"})
+        assert self.back(items, "bn0/gamma", "bn0/beta", "fc/b") is None
+
+
+WORDS = st.sampled_from(["a", "b", "x/y", "1", "a.b"])
+SIDES = st.sampled_from(["{x}", "{x:path}", "{n:int}", "a", "**", "{p:a|b}"])
+
+
+@st.composite
+def overlapping(draw):
+    """Rules whose patterns overlap on either side, and names."""
+    items = []
+    for _ in range(draw(st.integers(1, 4))):
+        hole = draw(SIDES)
+        first, second = (draw(st.sampled_from(["", "u/", "v.", "a/"])) for _ in range(2))
+        behind = draw(st.sampled_from(["", "/w", ".w"]))
+        same = hole.replace("{p:a|b}", draw(st.sampled_from(["{p:a|b}", "{p:c|a}"])))
+        items.append({"from": f"{first}{hole}{behind}", "to": f"{second}{same}", "optional": True})
+    parts = st.tuples(st.sampled_from(["", "u/", "v.", "a/"]), WORDS, st.sampled_from(["", "/w", ".w"]))
+    names = draw(st.sets(parts.map("".join), min_size=1, max_size=6))
+    return items, sorted(names)
+
+
+@settings(deadline=None, max_examples=300)
+@given(overlapping())
+def test_overlapping_rules_come_back_or_it_is_said(table):
+    """Forward and back by rules alone gives the source again, unless `invert_rules` or `doubts` say that it may not."""
+    items, names = table
+    source = {name: ArrayTensor(np.float32([place])) for place, name in enumerate(names)}
+    plan = planned(source, *items)
+    if plan.problems or plan.unused:
+        return
+    found, problems = invert_rules(rules(*items))
+    if problems or doubts(rules(*items)):
+        return
+    made = {name: tensor for move in plan.moves for name, tensor in move.targets.items()}
+    TestOfPlans.check(planned(made, *found), source)

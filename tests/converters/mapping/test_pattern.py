@@ -47,6 +47,20 @@ def renamed(left, right, name):
         ("l{n:02}", "l{n}", "l7", None),
         ("l{n:02}", "l{n}", "l007", None),
         ("l{n:int}", "l{n:02}", "l7", "l07"),
+        ("l{n:6..8}", "l{n-6}", "l6", "l0"),
+        ("l{n:6..8}", "l{n-6}", "l8", "l2"),
+        ("l{n:6..8}", "l{n-6}", "l5", None),
+        ("l{n:6..8}", "l{n-6}", "l9", None),
+        ("l{n:6..8}", "l{n-6}", "l06", None),
+        ("l{n-6}", "l{n:6..8}", "l2", "l8"),
+        ("l{n-6}", "l{n:6..8}", "l3", None),
+        ("l{2*n+1:3..4}", "l{n}", "l9", "l4"),
+        ("l{2*n+1:3..4}", "l{n}", "l8", None),
+        ("l{2*n+1:3..4}", "l{n}", "l11", None),
+        ("l{n:03}", "l{n:8..100}", "l008", "l8"),
+        ("l{n:03}", "l{n:8..100}", "l101", None),
+        ("l{n:03}", "l{n:8..100}", "l8", None),
+        ("l{n:1..12}x{k:int}", "{n}.{k}", "l12x3", "12.3"),
         ("{a}/{b}", "{b}/{a}", "x/y", "y/x"),
         ("{a}/w", "{a}.w", "x/y/w", None),
         ("{a:path}/w", "{a}.w", "x/y/w", "x/y.w"),
@@ -78,7 +92,16 @@ def test_what_matches_in_two_ways(left, name):
 
 
 @pytest.mark.parametrize(
-    ("left", "name"), [("{a}_{b}", "x_y"), ("{a}/{b}", "x/y"), ("{a:int}_{b}", "1_y_z"), ("{a}", "x"), ("ab", "ab")]
+    ("left", "name"),
+    [
+        ("{a}_{b}", "x_y"),
+        ("{a}/{b}", "x/y"),
+        ("{a:int}_{b}", "1_y_z"),
+        ("{a}", "x"),
+        ("ab", "ab"),
+        ("{a:1..9}{b:int}", "123"),
+        ("{a:10..12}{b:int}", "123"),
+    ],
 )
 def test_what_matches_in_one_way(left, name):
     assert not lone_pattern(left).is_ambiguous(name, Steps())
@@ -111,6 +134,45 @@ def test_numbers_there_and_back(number, factor, shift, kind):
     assert renamed(right, left, target) == source
 
 
+@given(st.integers(3, 1200), st.integers(0, 1200), st.integers(0, 3), st.integers(-3, 9), st.integers(0, 2500))
+def test_ranges_have_their_numbers_and_no_others(first, more, width, shift, number):
+    """Of every number, spelled with `width` digits or more, the pattern takes those of the range."""
+    zeros = f":0{width}" if width else ""
+    pattern, _ = both(f"{{n{shift:+d}{zeros}}}", f"{{n:{first}..{first + more}}}")
+    value = number - shift
+    found = {"n": value} if first <= value <= first + more else None
+    assert pattern.match(f"{number:0{width}d}", Steps()) == found
+
+
+@given(st.integers(0, 99), st.integers(0, 9), st.integers(1, 4), st.integers(0, 9))
+def test_a_range_there_and_back(first, count, factor, shift):
+    left, right = f"a{{n:{first}..{first + count}}}", f"b{{{factor}*n+{shift}}}"
+    numbers = range(first, first + count + 1)
+    assert [renamed(left, right, f"a{n}") for n in numbers] == [f"b{factor * n + shift}" for n in numbers]
+    others = set(range(factor * (first + count + 2) + shift)) - {factor * n + shift for n in numbers}
+    source, target = both(left, right)
+    back = parse_pattern(target.spelled()), parse_pattern(source.spelled(target.holes))
+    for there, here in (both(right, left), agree(back)):
+        assert [here.render(there.match(f"b{factor * n + shift}", Steps())) for n in numbers] == [
+            f"a{n}" for n in numbers
+        ]
+        assert all(there.match(f"b{n}", Steps()) is None for n in others)
+
+
+def test_the_largest_ranges_are_small_programs():
+    pattern = lone_pattern("{987654321*n+1:1..999999999}")
+    assert len(pattern.compiled()) < 700
+    assert pattern.match("987654321987654322", Steps(20_000)) is None
+    assert pattern.match(str(987654321 * 999999999 + 1), Steps(20_000)) == {"n": 999999999}
+
+
+def test_a_range_stays_where_it_can_be_spelled():
+    """A hole with a width is not spelled with its range: another one of that name is."""
+    source, target = both("l{n:6..8}", "l{n:02}")
+    assert (source.spelled(target.holes), target.spelled(source.holes)) == ("l{n:6..8}", "l{n:02}")
+    assert (target.spelled(), source.spelled(target.holes)) == ("l{n:02}", "l{n:6..8}")
+
+
 class TestRegex:
     def test_groups_are_holes(self):
         source, target = agree([parse_regex(r"l(\d+)/(?P<x>.*)"), parse_pattern("{x}.{1}")])
@@ -125,6 +187,12 @@ class TestRegex:
         with pytest.raises(PatternError, match="^expected a number for n, got 'x'$"):
             target.render(source.match("lx", Steps()))
 
+    def test_ranges(self):
+        source, target = agree([parse_regex(r"l(?P<n>\d+)"), parse_pattern("l{n:6..8}")])
+        assert target.render(source.match("l8", Steps())) == "l8"
+        with pytest.raises(PatternError, match="^expected n from 6 to 8, got 9$"):
+            target.render(source.match("l9", Steps()))
+
     def test_choices_are_refused(self):
         with pytest.raises(PatternError, match="^expected a hole without choices for the group 1 of a regular expr"):
             agree([parse_regex("(a|b)"), parse_pattern("{1:c|d}")])
@@ -138,8 +206,12 @@ class TestRegex:
         ("{}", "expected a name such as {n}, {n+1} or {2*n}, got {}"),
         ("{n*2}", "expected a name such as {n}, {n+1} or {2*n}, got {n*2}"),
         ("{0*n}", "expected a factor of 1 or more, got {0*n}"),
-        ("{n:x}", "expected int, path, 02 or different words a|b behind the colon, got {n:x}"),
-        ("{n:a|a}", "expected int, path, 02 or different words a|b behind the colon, got {n:a|a}"),
+        ("{n:x}", "expected int, path, 02, 6..8 or different words a|b behind the colon, got {n:x}"),
+        ("{n:a|a}", "expected int, path, 02, 6..8 or different words a|b behind the colon, got {n:a|a}"),
+        ("{n:6..}", "expected a range of numbers without zeros in front such as 6..8, got {n:6..}"),
+        ("{n:06..08}", "expected a range of numbers without zeros in front such as 6..8, got {n:06..08}"),
+        ("{n:0..9999999999}", "expected a range of numbers without zeros in front such as 6..8, got {n:0..9999999999}"),
+        ("{n:8..6}", "expected a range that ends behind its begin, such as 6..8, got {n:8..6}"),
         ("{a}" * 600, "expected at most 500 holes and texts, got 600"),
     ],
 )
@@ -156,6 +228,9 @@ def test_what_is_no_pattern(pattern, message):
         ("{n:int}", "{n:a|b}", "expected one kind for n, got {n:int} and {n:a|b}"),
         ("{n:a|b}", "{n:a|b|c}", "expected one kind for n, got {n:a|b} and {n:a|b|c}"),
         ("*", "**", "expected one kind for *1, got * and **"),
+        ("{n:6..8}", "{n:a|b}", "expected one kind for n, got {n:6..8} and {n:a|b}"),
+        ("{n:6..8}", "{n-6:0..2}", "expected one range for n, got {n:6..8} and {n-6:0..2}"),
+        ("{n:5..8}", "{n-6}", "expected a range without numbers below zero, got {n-6:5..8}, which begins at -1"),
     ],
 )
 def test_what_does_not_agree(left, right, message):

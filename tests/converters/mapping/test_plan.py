@@ -56,6 +56,21 @@ def test_gathering_in_the_order_of_numbers():
     same(made(planned(source, {"from": "l{n:int}", "to": "all", "do": {"concat": 0}})), all=range(11))
 
 
+def test_gathering_and_dealing_out_a_range():
+    source = tensors(**{f"l{n}": np.full(1, n, np.float32) for n in range(12)})
+    head, tail = {"from": "l{n:0..8}", "to": "l{n}"}, {"from": "l{n:9..11}", "to": "tail", "do": {"stack": 0}}
+    there = planned(source, tail, head)
+    assert made(there)["tail"].tolist() == [[9], [10], [11]]
+    gathered = {name: tensor for move in there.moves for name, tensor in move.targets.items()}
+    back = planned(gathered, {"from": "tail", "to": "l{n:9..11}", "do": {"unstack": 0}}, head)
+    assert {name: float(array[0]) for name, array in made(back).items()} == {f"l{n}": n for n in range(12)}
+
+
+def test_a_range_of_ties():
+    plan = planned(tensors(a=(2,)), {"from": "a", "to": "l{n-1:2..4}", "do": "tie"})
+    same(made(plan), l1=[0, 1], l2=[0, 1], l3=[0, 1])
+
+
 def test_conditions_leave_the_rest_to_others():
     source = tensors(a__kernel=(2, 3), b__kernel=(1, 1, 2, 3))
     plan = planned(
@@ -102,7 +117,7 @@ REST = {"from": "**", "drop": True, "optional": True}
         ),
         (
             [{"from": "b", "to": "c", "where": {"rank": 2}}, REST],
-            ["rule 1: expected b in the source, got none with {'rank': 2}"],
+            ["rule 1: expected b in the source, got none with rank 2: b float32 [4] is there"],
         ),
         (
             [{"from": "b", "to": "c", "do": {"transpose": [1, 0]}}, REST],
@@ -122,7 +137,10 @@ REST = {"from": "**", "drop": True, "optional": True}
         ),
         (
             [{"from": "l{n:int}/w", "to": "w"}, REST],
-            ["expected one source for w, got l0/w (rule 1), l1/w (rule 1), l2/w (rule 1)"],
+            [
+                "expected one source for w, got l0/w (rule 1), l1/w (rule 1), l2/w (rule 1): "
+                "{n:int} of l{n:int}/w is not in w"
+            ],
         ),
         (
             [{"from": "l0/w", "to": "b"}, {"from": "b", "to": "b"}, REST],
@@ -151,8 +169,8 @@ REST = {"from": "**", "drop": True, "optional": True}
         (
             [{"from": "*", "to": "*"}, {"from": "l{n:int}/w", "to": "l{n}/w", "where": {"dtype": "int8"}}],
             [
-                "rule 2: expected l{n:int}/w in the source, got none with {'dtype': ['int8']}",
-                "no rule takes l0/w float32 [2, 3], l1/w float32 [2, 3], l2/w float32 [2, 3]",
+                "rule 2: expected l{n:int}/w in the source, got none with dtype ['int8']: l0/w float32 [2, 3] is there",
+                *(f"no rule takes l{n}/w float32 [2, 3]" for n in range(3)),
             ],
         ),
     ],
@@ -179,6 +197,18 @@ def test_gaps():
     source = tensors(l0=(1,), l2=(1,))
     message = "rule 1: expected n = 0 to 1 of l{n:int}, got 0, 2"
     assert problems(source, {"from": "l{n:int}", "to": "w", "do": {"stack": 0}}) == [message]
+
+
+def test_parts_of_a_range():
+    source = tensors(l6=(1,), l7=(1,), w=(2, 1))
+    rest = {"from": "l{n:int}", "to": "l{n}"}
+    message = "rule 1: expected n = 6 to 8 of l{n:6..8}, got 6, 7"
+    stack = {"from": "l{n:6..8}", "to": "s", "do": {"stack": 0}}
+    assert problems(source, stack, {"from": "w", "to": "w"}) == [message]
+    message = "rule 1: w float32 [2, 1]: unstack 0: expected 3 tensors for m{n:6..8}, got 2"
+    assert problems(source, {"from": "w", "to": "m{n:6..8}", "do": {"unstack": 0}}, rest) == [message]
+    message = "rule 1: w float32 [2, 1]: tie: expected at most 100000 tensors of one, got 900000000"
+    assert problems(source, {"from": "w", "to": "m{n:1..900000000}", "do": "tie"}, rest) == [message]
 
 
 def test_two_ways():
@@ -229,3 +259,28 @@ def test_patterns_that_take_too_long(monkeypatch):
     message = "^rule 1: expected patterns that match sooner: the names took too many steps$"
     with pytest.raises(NameMapError, match=message):
         make_plan(rules({"from": "**a**b*", "to": "**.**.*"}), source)
+
+
+class TestMany:
+    """More problems than a line should hold: the line counts them, `problems` has all."""
+
+    source = tensors(**{f"n{place}": (1,) for place in range(300)})
+
+    def error(self, *items):
+        with pytest.raises(NameMapError) as error:
+            planned(self.source, *items).check("t.toml", self.source, allow_unmatched=False, allow_unused=False)
+        return error.value
+
+    def test_names_that_no_rule_takes(self):
+        error = self.error({"from": "n0", "to": "n0"})
+        first = "t.toml: 299 problems, the first of them: no rule takes n1 float32 [1]"
+        assert str(error) == f"{first} (--allow-unused would let that pass)"
+        assert list(error.problems) == [f"no rule takes n{place} float32 [1]" for place in range(1, 300)]
+
+    def test_rules_that_match_nothing(self):
+        error = self.error(*({"from": f"m{n}", "to": f"m{n}"} for n in range(30)), {"from": "**", "to": "**"})
+        assert str(error).startswith("t.toml: 30 problems, the first of them: rule 1: expected m0 in the source")
+        assert len(error.problems) == 30
+
+    def test_few_stand_in_the_line(self):
+        assert self.error({"from": "n{n:int}", "to": "n{n}"}, {"from": "x", "to": "y"}).problems == ()

@@ -106,6 +106,38 @@ class TestReadMap:
         assert read_map(write(tmp_path / "t.json", {"rules": "a", "include": "b"})) == {"rules": "a", "include": "b"}
         assert read_map(write(tmp_path / "t.json", {"rename": {"a": "b"}})) == {"a": "b"}
 
+    def test_values_of_variables(self, tmp_path):
+        rules = [{"from": "${model}/${part}", "to": "${part}"}]
+        path = write(tmp_path / "t.json", {"variables": {"model": "x", "part": "y"}, "rules": rules})
+        assert spelled_rule(read_map(path).rules[0]) == {"from": "x/y", "to": "y"}
+        assert spelled_rule(read_map(f"{path}:model=z_1,part=a=b").rules[0]) == {"from": "z_1/a=b", "to": "a=b"}
+        table = read_map("transformers-bert-mlm:model=other")
+        assert {source.source.partition("/")[0] for rule in table.rules for source in rule.sources} == {"other"}
+        assert table.path == "transformers-bert-mlm"
+        assert read_map("transformers-bert-mlm") is read_preset("transformers-bert-mlm")
+
+    def test_a_file_whose_name_looks_like_that_goes_before(self, tmp_path):
+        assert read_map(write(tmp_path / "a:b=c", {"x": "y"})) == {"x": "y"}
+
+    @pytest.mark.parametrize(
+        ("values", "problem"),
+        [
+            ("other=1", "expected variables by their names, got other"),
+            ("model=1,model=2", "expected VARIABLE=VALUE,..., each once, behind the colon, got model=1,model=2"),
+            ("model=1,part", "expected VARIABLE=VALUE,..., each once, behind the colon, got model=1,part"),
+            ("model=1,=2", "expected VARIABLE=VALUE,..., each once, behind the colon, got model=1,=2"),
+        ],
+    )
+    def test_values_that_are_none(self, values, problem):
+        with pytest.raises(FormatError) as error:
+            read_map(f"transformers-bert-mlm:{values}")
+        assert problem in str(error.value)
+
+    def test_values_for_names(self, tmp_path):
+        path = write(tmp_path / "t.json", {"a": "b"})
+        with pytest.raises(FormatError, match=r"expected a table of rules to give n to, got names for names$"):
+            read_map(f"{path}:n=1")
+
     def test_neither(self):
         with pytest.raises(FormatError) as error:
             read_map("nonsense")

@@ -90,7 +90,11 @@ def test_what_can_be_turned_around():
         ("a{5000}", "expected counts in order, of at most 1000, at character 2, got '{'"),
         ("[a", "expected ] at character 3, got the end"),
         ("[b-a]", "expected a range in order at character 5, got ']'"),
-        (r"(a)\1", "expected d, w, s or a character that is no letter behind the backslash at character 5, got '1'"),
+        (
+            r"(a)\1",
+            "expected d, w, s or a character that is no letter behind the backslash, and no back reference, at "
+            "character 5, got '1'",
+        ),
         ("(?=a)", "expected (...), (?:...) or (?P<name>...), and no looking around, at character 2, got '?'"),
         ("(?P<1>a)", "expected a name of its own and > at character 5, got '1'"),
         ("(?P<x>a)(?P<x>a)", "expected a name of its own and > at character 13, got 'x'"),

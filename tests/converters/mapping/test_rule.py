@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tensorferry.converters.mapping.rule import Condition, RuleError, read_rule
+from tensorferry.converters.mapping.verbs import VERBS
 from tensorferry.formats.tensor import ArrayTensor
 
 
@@ -17,7 +18,7 @@ def refused(data, message):
     ("data", "message"),
     [
         ("a", "expected a table {from = ..., to = ...}, got 'a'"),
-        ({"from": "a", "too": "b"}, "expected only from, regex, to, do, drop, where, optional, got too"),
+        ({"from": "a", "too": "b"}, "expected only from, regex, to, do, drop, where, optional, got too (near: to)"),
         ({"to": "a"}, "expected one of from and regex, got neither"),
         ({"from": "a", "regex": "a", "to": "b"}, "expected one of from and regex, got both"),
         ({"from": "a"}, "expected one of to and drop, got neither"),
@@ -43,7 +44,11 @@ def refused(data, message):
             "squeeze: expected a list of whole numbers for axes, got 'x'",
         ),
         ({"from": "a", "to": "b", "where": 2}, "expected {rank, dtype, shape} for where, got 2"),
-        ({"from": "a", "to": "b", "where": {"size": 2}}, "expected {rank, dtype, shape} for where, got {'size': 2}"),
+        ({"from": "a", "to": "b", "where": {"size": 2}}, "expected only rank, dtype, shape in where, got size"),
+        (
+            {"from": "a", "to": "b", "where": {"dtyp": 2}},
+            "expected only rank, dtype, shape in where, got dtyp (near: dtype)",
+        ),
         ({"from": "a", "to": "b", "where": {"rank": -1}}, "expected a whole number for rank, got -1"),
         (
             {"from": "a", "to": "b", "where": {"dtype": "float31"}},
@@ -71,7 +76,11 @@ def refused(data, message):
         ),
         (
             {"from": "a", "to": "b", "do": {"unstack": 0}},
-            "expected a verb that joins, such as concat, to make one tensor of several",
+            "expected a list in to, or a number {n:int} that is not in from, for the several that are made",
+        ),
+        (
+            {"from": "a", "to": "b", "do": {"transpos": [1, 0]}},
+            f"expected a verb, one of {', '.join(VERBS)}, got transpos (near: transpose)",
         ),
         (
             {"from": "a${v}", "to": "b"},

@@ -4,10 +4,11 @@ import os
 
 import pytest
 
+from tensorferry.converters.mapping.select import select_by_tables
 from tensorferry.converters.mapping.table import is_table, read_rules
 from tensorferry.formats.errors import FormatError
 
-from .tables import write
+from .tables import tensors, write
 
 RULE = {"from": "a", "to": "b"}
 
@@ -48,10 +49,19 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path):
     )
     refused(
         path,
-        "expected a table of rules, got: t.toml: expected only the keys title, description, variables, include, rules, "
-        "recognise, config, assumed, beside, got rule, t.toml line 2: expected one of to and drop, got neither, "
-        "t.toml line 4: expected holes of from in to, got {n} too",
+        "expected a table of rules, got: t.toml: expected only the keys title, description, note, variables, include, "
+        "rules, recognise, config, assumed, beside, files, got rule; t.toml line 2: expected one of to and drop, got "
+        "neither; t.toml line 4: expected holes of from in to, got {n} too",
     )
+
+
+def test_note(tmp_path):
+    path = write(tmp_path / "t.json", {"note": "Mind the gap.", "rules": [{"from": "a", "to": "b"}]})
+    table = read_rules(path)
+    assert table.note == "Mind the gap."
+    assert select_by_tables(tensors(a=[2]), [table]).notes == [f"{path}: Mind the gap."]
+    other = write(tmp_path / "u.json", {"note": 1, "rules": []})
+    refused(other, "expected a table of rules, got: u.json: expected text for note, got 1")
 
 
 def test_no_table(tmp_path):
@@ -59,7 +69,7 @@ def test_no_table(tmp_path):
     refused(write(tmp_path / "t.json", {"a": "b"}), "expected a table with rules, got one without")
     refused(
         write(tmp_path / "t.json", {"rules": 3, "include": [], "title": 3}),
-        "expected a table of rules, got: t.json: expected a list of rules, got 3, "
+        "expected a table of rules, got: t.json: expected a list of rules, got 3; "
         "t.json: expected text for title, got 3",
     )
 
@@ -90,7 +100,7 @@ class TestVariables:
         path = write(tmp_path / "t.json", {"variables": {"a b": "x", "c": 1.5}, "rules": []})
         refused(
             path,
-            "expected a table of rules, got: t.json: expected variables by their names, got a b, "
+            "expected a table of rules, got: t.json: expected variables by their names, got a b; "
             "t.json: expected a text, a whole number or a table for the variable c, got 1.5",
         )
         refused(
@@ -112,6 +122,13 @@ class TestIncludes:
         include = ["layer.json", {"file": "layer.json", "variables": {"scope": "${mine}"}}]
         path = write(tmp_path / "t.json", {"variables": {"mine": "dec"}, "include": include})
         assert told(path) == ["layer.json line 1: enc/{x} -> enc.1.{x}", "layer.json line 1: dec/{x} -> dec.1.{x}"]
+
+    def test_variables_are_ends_of_ranges(self, tmp_path):
+        rule = {"from": "l{n:${first}..${last}}", "to": "${block}.{n-${first}}"}
+        write(tmp_path / "block.json", {"variables": {"block": 0, "first": 0, "last": 5}, "rules": [rule]})
+        second = {"file": "block.json", "variables": {"block": 1, "first": 6, "last": 8}}
+        path = write(tmp_path / "t.json", {"include": ["block.json", second]})
+        assert told(path) == ["block.json line 1: l{n:0..5} -> 0.{n-0}", "block.json line 1: l{n:6..8} -> 1.{n-6}"]
 
     def test_variables_that_the_file_lacks(self, tmp_path):
         write(tmp_path / "more.json", {"rules": [RULE]})
@@ -172,3 +189,36 @@ class TestIncludes:
         write(tmp_path / "10.json", {"rules": [RULE]})
         with pytest.raises(FormatError, match="expected at most 100 included files$"):
             read_rules(tmp_path / "0.json")
+
+
+def test_what_an_included_file_has_beside_its_rules(tmp_path):
+    write(
+        tmp_path / "words.json",
+        {
+            "variables": {"kind": "Any"},
+            "beside": {"copies": {"v": "v", "w": "w"}, "settings": ["s"], "tells": {"small": {"uncased": "v"}}},
+            "files": {"a.json": {"kind": "${kind}", "size": "${size}", "small": "${small}"}, "b.json": {"x": 1}},
+        },
+    )
+    path = write(
+        tmp_path / "t.json",
+        {
+            "rules": [], "include": [{"file": "words.json", "variables": {"kind": "Bert"}}],
+            "variables": {"size": {"dim": 0, "of": "a"}},
+            "beside": {"copies": {"w": "x"}, "settings": ["t"]}, "files": {"a.json": {"more": 1}},
+        },
+    )  # fmt: skip
+    found = read_rules(path)
+    assert found.beside == {"copies": {"v": "v", "w": "x"}, "settings": ["t"], "tells": {"small": {"uncased": "v"}}}
+    own = {"kind": "Bert", "size": "${size}", "small": "${small}", "more": 1}
+    assert found.files == {"a.json": own, "b.json": {"x": 1}}
+    with pytest.raises(FormatError, match="expected a table with rules, got one without$"):
+        read_rules(write(tmp_path / "alone.json", {"beside": {}}))
+
+
+def test_what_is_wrong_with_an_included_section(tmp_path):
+    write(tmp_path / "words.json", {"files": {"config.json": {}, "a.json": {"x": "${none}"}}})
+    with pytest.raises(FormatError) as error:
+        read_rules(write(tmp_path / "t.json", {"rules": [], "include": "words.json"}))
+    assert "expected names of files other than config.json for files, got config.json, a.json" in str(error.value)
+    assert "expected variables that the table has beside its rules, got none" in str(error.value)

@@ -39,7 +39,7 @@ def test_values():
         ({"product": [{"ratio": [1, 2]}, 2]}, "expected a whole number, got {'ratio': [1, 2]}"),
         ({"quotient": [5]}, "expected two numbers for quotient, got [5]"),
         ({"product": ["${later}", 2]}, "expected a whole number, got '${later}'"),
-        ({"size": 3}, "expected {dim, of}, {count}, {quotient}, {product} or {ratio}, got {'size': 3}"),
+        ({"size": 3}, "expected {dim, of}, {count}, {quotient}, {product}, {sum} or {ratio}, got {'size': 3}"),
     ],
 )
 def test_what_is_wrong(given, message):

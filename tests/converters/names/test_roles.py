@@ -137,11 +137,20 @@ def test_names_alone_are_weights(names: list[str]) -> None:
         ["net/learning_rate", "net/beta_1"],
         ["net/beta1_power"],
         ["net/save_counter"],
+        ["net/global_step"],
         ["step"],
     ],
 )
 def test_tf2_keys_alone_are_weights(names: list[str]) -> None:
     assert set(kinds(name + VALUE for name in names).values()) == {WEIGHT}
+
+
+def test_the_step_that_the_model_gardens_trainer_saves() -> None:
+    """The optimizer's own, under a shorter path."""
+    names = ["global_step", "optimizer/learning_rate", "model/v", "model/v/.OPTIMIZER_SLOT/optimizer/m"]
+    found = kinds(name + VALUE for name in names)
+    assert found["global_step" + VALUE] == STEP
+    assert found["model/v" + VALUE] == WEIGHT
 
 
 @pytest.mark.parametrize(
