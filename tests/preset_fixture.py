@@ -19,13 +19,20 @@ from .cli import Outcome, ferry
 from .fixture import HOME
 
 SETTINGS = {
-    "albert": "albert_config.json", "bert": "bert_config.json", "gpt2": "hparams.json",
+    "albert": "albert_config.json", "albert-garden": "albert_config.json", "bert": "bert_config.json",
+    "gpt2": "hparams.json",
     "bert-encoder": "bert_config.json", "bert-classifier": "bert_config.json", "bert-squad": "bert_config.json",
-    "mobilebert": "bert_config.json", "tapas": "bert_config.json", "xlnet": "xlnet_config.json",
+    "bert-mlm": "bert_config.json", "mobilebert": "bert_config.json", "tapas": "bert_config.json",
+    "canine": "canine_config.json", "xlnet": "xlnet_config.json",
+    "funnel-small": "net_config.json", "funnel-small-base": "net_config.json", "funnel-medium": "net_config.json",
+    "funnel-intermediate": "net_config.json", "funnel-large": "net_config.json", "funnel-xlarge": "net_config.json",
 }  # fmt: skip
 """What the file of settings beside a published checkpoint is called; config.json for all others."""
 
-OF_OBJECTS = ("bert-garden",)
+OF_OBJECTS = (
+    "albert-garden",
+    *(f"bert-garden{kind}" for kind in ("", "-v2", "-pretraining", "-v2-pretraining", "-classifier", "-squad")),
+)
 """Presets for TensorFlow 2's checkpoints of objects."""
 
 
@@ -57,6 +64,11 @@ class PresetFixture:
         """Whether it is fed with words, not with images."""
         return "input/input_ids" in np.load(self.path / "answers.npz")
 
+    @property
+    def is_edited(self) -> bool:
+        """Whether it is for a model of timm, `timm.NAME`."""
+        return str(self.about["class"]).startswith("timm.")
+
     def published(self, folder: Path) -> Path:
         """The checkpoint with its settings beside it, in a new folder: its prefix there."""
         folder.mkdir()
@@ -80,5 +92,9 @@ class PresetFixture:
         return [*names, *(["--ema"] if self.about["averages"] else [])]
 
 
-PRESETS = {path.parent.name: PresetFixture(path.parent) for path in sorted((HOME / "presets").glob("*/model.json"))}
-"""All of them by name."""
+_ALL = {path.parent.name: PresetFixture(path.parent) for path in sorted((HOME / "presets").glob("*/model.json"))}
+PRESETS = {name: fixture for name, fixture in _ALL.items() if not fixture.is_edited}
+"""All of them by name, but for those of which transformers has no model."""
+
+EDITED = {name: fixture for name, fixture in _ALL.items() if fixture.is_edited}
+"""Those for models of timm, which have to be edited first (docs/presets.md)."""

@@ -13,10 +13,9 @@ from tensorferry.converters.mapping.config import config_of
 from tensorferry.converters.mapping.plan import make_plan
 from tensorferry.converters.mapping.presets import read_preset
 from tensorferry.converters.mapping.recognition import Recognised, recognise
-from tensorferry.formats.tensor import Tensor
-from tests.cli import ferried, refused
-from tests.converters.mapping.tables import tensors
+from tests.cli import ferried, ferry
 from tests.preset_fixture import PRESETS, PresetFixture
+from tests.published import EFFICIENT, efficient, zeros
 
 VISION = {name: fixture for name, fixture in PRESETS.items() if not fixture.is_language}
 AVERAGE = "/ExponentialMovingAverage"
@@ -48,6 +47,7 @@ def test_values(fixture: PresetFixture, tmp_path: Path) -> None:
 
 
 CLASSIFIERS = {
+    "resnet_v1_50": ("resnet_v1_50/logits/weights", "resnet_v1_50/logits/biases"),
     "bit": ("resnet/head/conv2d/kernel", "resnet/head/conv2d/bias"),
     "efficientnet-b0": ("efficientnet-b0/head/dense/kernel", "efficientnet-b0/head/dense/bias"),
     "mobilenet_v1": ("MobilenetV1/Logits/Conv2d_1c_1x1/weights", "MobilenetV1/Logits/Conv2d_1c_1x1/biases"),
@@ -67,10 +67,29 @@ def test_config(fixture: PresetFixture, tmp_path: Path) -> None:
 
 
 @each
+def test_how_pictures_are_prepared(fixture: PresetFixture, tmp_path: Path) -> None:
+    """No checkpoint tells; so what is written is said to be assumed."""
+    result, outcome = fixture.converted(tmp_path / "it")
+    prepared = json.loads((result / "preprocessor_config.json").read_text())
+    (note,) = [note for note in outcome.json["notes"] if note.startswith("preprocessor_config.json: ")]
+    kind, mean = prepared["image_processor_type"], prepared["image_mean"]
+    assert f'shapes do not tell, assumed: image_processor_type "{kind}", do_resize true, ' in note
+    assert f"image_mean {mean}" in note
+
+
+@pytest.mark.parametrize("kind", EFFICIENT)
+def test_efficientnets_are_fed_at_their_size(kind: str) -> None:
+    table = read_preset(f"efficientnet-{kind}")
+    prepared, size = table.files["preprocessor_config.json"], table.config["image_size"]
+    assert prepared["crop_size"] == {"height": size, "width": size}
+    assert prepared["size"] == {"shortest_edge": size + 32}
+
+
+@each
 def test_back(fixture: PresetFixture, tmp_path: Path) -> None:
     preset, weights, table = fixture.about["preset"], tmp_path / "there.safetensors", tmp_path / "back.toml"
     ferried("convert", fixture.prefix, weights, "--map", preset)
-    table.write_text(ferried("map", "invert", preset).out)
+    table.write_text(ferried("map", "invert", preset, "--partial").out)
     ferried("convert", weights, tmp_path / "back.ckpt", "--map", table)
     came = tensorferry.load_checkpoint(fixture.prefix)
     back = tensorferry.load_checkpoint(tmp_path / "back.ckpt")
@@ -84,6 +103,7 @@ def test_back(fixture: PresetFixture, tmp_path: Path) -> None:
         ("bit", "BiT, units 1, 2, 1, 1, 64 wide, 5 labels"),
         ("efficientnet_b0", "EfficientNet-B0, 5 labels"),
         ("mobilenet_v1", "MobileNet V1, width 0.0625, 7 labels"),
+        ("resnet_v1_50", "ResNet V1 50, 32 wide, 7 labels"),
         ("mobilenet_v2", "MobileNet V2, 20 channels in the last block, 7 labels"),
     ],
 )
@@ -94,8 +114,9 @@ def test_inspect_recognises_it_and_nothing_else(name: str, says: str) -> None:
 
 
 def test_one_does_not_pass_for_another(tmp_path: Path) -> None:
-    problem = refused("convert", VISION["mobilenet_v2"].prefix, tmp_path / "x.safetensors", "--map", "mobilenet_v1")
-    assert "no rule takes MobilenetV2/Conv/BatchNorm/beta float32 [2]" in problem
+    outcome = ferry("convert", VISION["mobilenet_v2"].prefix, tmp_path / "x.safetensors", "--map", "mobilenet_v1")
+    assert outcome.status == 2
+    assert "no rule takes MobilenetV2/Conv/BatchNorm/beta float32 [2]" in outcome.err
 
 
 def test_bit_was_published_as_npz(tmp_path: Path) -> None:
@@ -107,48 +128,21 @@ def test_bit_was_published_as_npz(tmp_path: Path) -> None:
     assert {name: list(tensor.shape) for name, tensor in found.items()} == VISION["bit"].names["shapes"]
 
 
-EFFICIENT = {
-    "b0": (1280, 1.0, (1, 2, 2, 3, 3, 4, 1)),
-    "b1": (1280, 1.0, (2, 3, 3, 4, 4, 5, 2)),
-    "b2": (1408, 1.1, (2, 3, 3, 4, 4, 5, 2)),
-    "b3": (1536, 1.2, (2, 3, 3, 5, 5, 6, 2)),
-    "b4": (1792, 1.4, (2, 4, 4, 6, 6, 8, 2)),
-    "b5": (2048, 1.6, (3, 5, 5, 7, 7, 9, 3)),
-    "b6": (2304, 1.8, (3, 6, 6, 8, 8, 11, 3)),
-    "b7": (2560, 2.0, (4, 7, 7, 10, 10, 13, 4)),
-    "b8": (2816, 2.2, (4, 8, 8, 11, 11, 15, 4)),
-    "l2": (5504, 4.3, (6, 11, 11, 16, 16, 22, 6)),
-}
-"""Channels behind the last block, how much wider than B0, blocks of each stage; those of the first do not expand."""
+EFFICIENT_REPEATS = {
+    "b0": (1280, (1, 2, 2, 3, 3, 4, 1)), "b1": (1280, (2, 3, 3, 4, 4, 5, 2)), "b2": (1408, (2, 3, 3, 4, 4, 5, 2)),
+    "b3": (1536, (2, 3, 3, 5, 5, 6, 2)), "b4": (1792, (2, 4, 4, 6, 6, 8, 2)), "b5": (2048, (3, 5, 5, 7, 7, 9, 3)),
+    "b6": (2304, (3, 6, 6, 8, 8, 11, 3)), "b7": (2560, (4, 7, 7, 10, 10, 13, 4)),
+    "b8": (2816, (4, 8, 8, 11, 11, 15, 4)), "l2": (5504, (6, 11, 11, 16, 16, 22, 6)),
+}  # fmt: skip
+"""Channels behind the last block, and blocks of each stage; those of the first do not expand."""
 
 
 @pytest.mark.parametrize("kind", EFFICIENT)
 class TestEfficientNet:
-    """Ten of one structure, which differ in how often blocks are repeated."""
-
-    def source(self, kind: str) -> dict[str, Tensor]:
-        """The names that the official code gives; of the shapes only the ranks, and what config.json is told by."""
-        names: dict[str, tuple[int, ...]] = {"stem/conv2d/kernel": (3, 3, 3, 8)}
-        norms = ["stem/tpu_batch_normalization", "head/tpu_batch_normalization"]
-        top, _, repeats = EFFICIENT[kind]
-        for block in range(sum(repeats)):
-            expands = block >= repeats[0]
-            at = f"blocks_{block}"
-            names[f"{at}/conv2d/kernel"] = (1, 1, 4, 8)
-            if expands:
-                names[f"{at}/conv2d_1/kernel"] = (1, 1, 8, 4)
-            names[f"{at}/depthwise_conv2d/depthwise_kernel"] = (3, 3, 8, 1)
-            for part in ("conv2d", "conv2d_1"):
-                names |= {f"{at}/se/{part}/kernel": (1, 1, 8, 2), f"{at}/se/{part}/bias": (2,)}
-            norms += [f"{at}/tpu_batch_normalization{suffix}" for suffix in ("", "_1", "_2")[: 2 + expands]]
-        for norm in norms:
-            names |= {f"{norm}/{p}": (8,) for p in ("gamma", "beta", "moving_mean", "moving_variance")}
-        names |= {"head/conv2d/kernel": (1, 1, 4, top)}
-        names |= {"head/dense/kernel": (top, 1000), "head/dense/bias": (1000,)}
-        return tensors(**{f"efficientnet-{kind}/{name}": shape for name, shape in names.items()})
+    """Ten of one structure, which differ in their widths and in how often blocks are repeated."""
 
     def test_each(self, kind: str) -> None:
-        source, preset, (_, _, repeats) = self.source(kind), f"efficientnet-{kind}", EFFICIENT[kind]
+        source, preset, (_, repeats) = zeros(efficient(kind)), f"efficientnet-{kind}", EFFICIENT_REPEATS[kind]
         assert recognise(source) == [Recognised(preset, f"EfficientNet-{kind.upper()}, 1000 labels")]
         plan = make_plan(read_preset(preset).rules, source)
         assert plan.all_problems(source, allow_unmatched=False, allow_unused=False) == []
@@ -157,13 +151,14 @@ class TestEfficientNet:
             at = f"efficientnet.encoder.blocks.{block}."
             here = {name.removeprefix(at) for name in found if name.startswith(at)}
             assert here == {name for name in BLOCK if block >= repeats[0] or not name.startswith("expansion.")}
+        assert not any(name.startswith(f"efficientnet.encoder.blocks.{sum(repeats)}.") for name in found)
 
     def test_config(self, kind: str) -> None:
-        config = config_of(read_preset(f"efficientnet-{kind}"), self.source(kind)).entries
-        top, width, repeats = EFFICIENT[kind]
-        assert (config["hidden_dim"], config["width_coefficient"]) == (top, width)
+        config = config_of(read_preset(f"efficientnet-{kind}"), zeros(efficient(kind))).entries
+        top, repeats = EFFICIENT_REPEATS[kind]
+        assert (config["hidden_dim"], config["width_coefficient"]) == (top, EFFICIENT[kind][0])
         depth = config["depth_coefficient"]
-        assert tuple(int(np.ceil(depth * repeat)) for repeat in EFFICIENT["b0"][2]) == repeats
+        assert tuple(int(np.ceil(depth * repeat)) for repeat in EFFICIENT_REPEATS["b0"][1]) == repeats
         assert config["depthwise_padding"] == odd_blocks(config["image_size"], repeats)
 
 
