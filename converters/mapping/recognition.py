@@ -48,7 +48,7 @@ class Recognised:
 
 def preset_files() -> list[Path]:
     """The presets' files."""
-    return sorted((Path(__file__).parent.parent / "presets").glob("*.toml"))
+    return sorted((Path(__file__).parent.parent / "presets").glob("*.toml"), key=lambda file: file.stem)
 
 
 def recognise(tensors: Mapping[str, Tensor]) -> list[Recognised]:
