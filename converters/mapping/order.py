@@ -75,6 +75,9 @@ def order_rules(rules: Sequence[Rule], forward: Sequence[Rule], came: Sequence[i
             text = f"{one.place} and {other.place}: their results can't be told apart, {name} may be of either"
             unclear.setdefault(a, text)
             unclear.setdefault(b, text)
+    for place in [place for place, rule in enumerate(rules) if not rule.is_exact][_MOST_PATTERNS:]:
+        text = f"one of more than {_MOST_PATTERNS} rules with holes, which are not all compared: name a source"
+        unclear.setdefault(place, f"{rules[place].place}: {text}, `map invert TABLE SRC`")
     for place, rule in enumerate(rules):
         if (own := _own_overlap(rule)) is not None:
             unclear.setdefault(place, f"{rule.place}: its results can't be told apart, {own} may be one or another")

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tensorferry.converters.mapping import order
 from tensorferry.converters.mapping.inverse import doubts, invert_plan, invert_rule, invert_rules
 from tensorferry.converters.mapping.verb import NoInverseError
 from tensorferry.formats.tensor import ArrayTensor
@@ -243,6 +244,15 @@ class TestOverlaps:
     def test_numbers_that_never_meet(self):
         items = [{"from": "a{n:int}", "to": "l.{2*n}.w"}, {"from": "b{n:int}", "to": "l.{2*n+1}.w"}]
         assert self.back(items, "a0", "a1", "b0", "b1") is None
+
+    def test_more_rules_than_are_compared(self, monkeypatch):
+        monkeypatch.setattr(order, "_MOST_PATTERNS", 2)
+        items = [{"from": f"{letter}/{{x}}", "to": f"{letter}.{{x}}"} for letter in "abc"]
+        (message,) = self.back(items, "a/1", "b/1", "c/1")
+        assert message == (
+            "rule 3: one of more than 2 rules with holes, which are not all compared: name a source, "
+            "`map invert TABLE SRC`"
+        )
 
     def test_a_choice_that_is_special(self):
         items = [{"from": "bn{n:int}/{p:gamma|beta}", "to": "bn{n}.{p:weight|bias}"}]
