@@ -104,7 +104,7 @@ def large(name: str, folder: Path, runs: int, opset: int, pythons: dict[str, str
         for label, command in commands.items():
             if not round_ and label == "theirs":
                 continue  # the first round only warms the caches
-            took, peak = timed(command, ORACLE if label == "theirs" else {})
+            took, _, peak = timed(command, ORACLE if label == "theirs" else {})
             if round_:
                 seconds[label].append(took)
                 peaks[label] = max(peaks[label], peak)

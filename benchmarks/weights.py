@@ -23,6 +23,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 EACH = 32 << 20
@@ -120,25 +121,33 @@ def make(prefix: Path, pattern: str, count: int, size: int, parts: int = 1) -> N
 
 def show(title: str, commands: dict[str, list[str]], folder: Path, runs: int, base: str) -> None:
     """Runs all commands in turn, and prints a row for each."""
-    seconds: dict[str, list[float]] = {label: [] for label in commands}
-    peaks = dict.fromkeys(commands, 0)
+    took: dict[str, list[Cost]] = {label: [] for label in commands}
     for round_ in range(runs + 1):
         for label, command in commands.items():
             room = folder / "out"
             room.mkdir()
-            took, peak = timed([word.replace("{out}", str(room / "result")) for word in command])
+            cost = timed([word.replace("{out}", str(room / "result")) for word in command])
             shutil.rmtree(room)
             if round_:  # the first round warms the caches
-                seconds[label].append(took)
-                peaks[label] = max(peaks[label], peak)
+                took[label].append(cost)
     print(f"{title}, {runs} rounds")
-    for label, times in seconds.items():
-        ratio = statistics.median(own / other for own, other in zip(times, seconds[base], strict=True))
-        print(f"  {label:<26} {statistics.median(times):7.2f} s  {ratio:6.2f} x {base}  {peaks[label] >> 20:6d} MiB")
+    for label, costs in took.items():
+        wall, busy = (statistics.median(getattr(cost, each) for cost in costs) for each in ("wall", "busy"))
+        ratio = statistics.median(own.wall / other.wall for own, other in zip(costs, took[base], strict=True))
+        peak = max(cost.peak for cost in costs) >> 20
+        print(f"  {label:<32} {wall:6.2f} s  {ratio:6.2f} x {base}  {busy:6.2f} s of processors  {peak:6d} MiB")
 
 
-def timed(command: list[str], more: Mapping[str, str] = MappingProxyType({})) -> tuple[float, int]:
-    """Seconds of wall time, and bytes of peak resident memory, of a process, with `more` in its environment."""
+class Cost(NamedTuple):
+    """What a process took: seconds by the clock and of all processors, and bytes of peak resident memory."""
+
+    wall: float
+    busy: float
+    peak: int
+
+
+def timed(command: list[str], more: Mapping[str, str] = MappingProxyType({})) -> Cost:
+    """What a process takes, with `more` in its environment."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | dict(more)
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -147,7 +156,7 @@ def timed(command: list[str], more: Mapping[str, str] = MappingProxyType({})) ->
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{command}: exit status {process.returncode}")
-    return took, usage.ru_maxrss << 10
+    return Cost(took, usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10)
 
 
 def tensorflow() -> list[str]:

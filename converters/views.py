@@ -54,6 +54,10 @@ class Reshaped(Tensor):
     def bases(self) -> tuple[Tensor]:
         return (self.base,)
 
+    @property
+    def held(self) -> Tensor | None:
+        return self.base.held
+
     def numpy(self) -> np.ndarray[Any, Any]:
         return self.base.numpy().reshape(self.shape)
 
@@ -86,8 +90,14 @@ class Strided(Tensor):
     def numpy(self) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        if not self.size or self._file is None:
+        if not self.size:
             return self._of(self.base.numpy())
+        if self._file is None:
+            if self.readers == 1:
+                return self._of(self.base.numpy())
+            with borrowed(self.base, self.readers) as shared:
+                part: np.ndarray[Any, Any] = self._of(shared).copy()
+            return part
         whole = np.empty(self.nbytes, np.uint8)
         place = 0
         for chunk in self.chunks():
@@ -110,7 +120,7 @@ class Strided(Tensor):
 
     @property
     def held(self) -> Tensor | None:
-        return self.base if self.readers > 1 and self._file is None else None
+        return self.base if self.readers > 1 and self.size and self._file is None else None
 
     @property
     def is_in_order(self) -> bool:

@@ -8,7 +8,8 @@ checksum covers the whole.
 
 Where nothing is being written there is nothing to share, and each value reads what it needs. In a room, the arrays
 take `LIMIT` bytes at most, or as many as the largest of them: whoever wants one waits until there is place, unless he
-has borrowed already (so that nobody waits for somebody who waits).
+has borrowed already (so that nobody waits for somebody who waits). A room that is stopped lets nobody wait any more:
+who failed may keep what he has borrowed for as long as his error is looked at.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ LIMIT = 64 << 20
 """Bytes of arrays that are held at once, if each of them is smaller."""
 
 _room: ContextVar[Room | None] = ContextVar("room", default=None)
+
+
+class StoppedError(Exception):
+    """The room was stopped: what was to be made in it is not wanted any more."""
 
 
 @contextmanager
@@ -133,12 +138,18 @@ class Room:
         self._borrowing: Counter[int] = Counter()
         """Thread -> how many arrays it has."""
         self._seen: dict[int, _Seen] = {}
+        self._stopped = False
         self._token: Token[Room | None] | None = None
 
     def borrow(self, tensor: Tensor, readers: int, borrower: int) -> _Held:
-        """What `borrowed` does first; waits for place, or for the thread that is reading the same tensor."""
+        """What `borrowed` does first; waits for place, or for the thread that is reading the same tensor.
+
+        StoppedError where the room was stopped.
+        """
         with self._changed:
             while True:
+                if self._stopped:
+                    raise StoppedError
                 held = self._held.get(id(tensor))
                 if held is None and (self._borrowing[borrower] or self._has_place(tensor.nbytes)):
                     self._limit = max(self._limit, tensor.nbytes)
@@ -168,7 +179,7 @@ class Room:
         with self._changed:
             self._borrowing[borrower] -= 1
             held.users -= 1
-            if not held.users and held.left <= 0:
+            if not held.users and held.left <= 0 and self._held.get(id(held.tensor)) is held:
                 del self._held[id(held.tensor)]
             self._changed.notify_all()
 
@@ -189,6 +200,12 @@ class Room:
         with self._changed:
             seen = self._seen.setdefault(id(tensor), _Seen(tensor))
             return seen if seen.add(first, end) else None
+
+    def stop(self) -> None:
+        """Whoever waits for an array, or comes for one, gets a StoppedError."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
 
     def enter(self) -> None:
         """From here on values share."""

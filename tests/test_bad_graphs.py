@@ -142,10 +142,10 @@ def test_a_long_chain_takes_time_and_memory_in_proportion(tmp_path: Path) -> Non
         for index in range(1, 20_000):
             encoded = graph_of(neg(f"n{index}", f"n{index - 1}")).node[0].SerializeToString()
             file.write(head(1, len(encoded)) + encoded)
-    start = time.monotonic()
+    start = time.process_time()
     report = api.convert(tmp_path / "in.pb", tmp_path / "out.pb", outputs=["n19999:0"])
     assert report.nodes == (20_001, 20_001)
-    assert time.monotonic() - start < 60
+    assert time.process_time() - start < 60
     assert api.inspect(tmp_path / "in.pb").outputs[0].value == "n19999:0"
 
 

@@ -54,9 +54,10 @@ OLD = b"the old file"
 
 @dataclass(frozen=True)
 class Timed:
-    """A conversion that was left alone: its result, and how long it wrote."""
+    """A conversion that was left alone: its result, how many bytes that has, and how long it wrote."""
 
     files: dict[str, str]
+    size: int
     seconds: float
 
 
@@ -108,7 +109,9 @@ def whole(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[s
             _wait_for_part(process, folder)
             began = time.monotonic()
             assert process.wait() == 0
-            found[target] = Timed(_content(folder), time.monotonic() - began)
+            seconds = time.monotonic() - began
+            size = sum(path.stat().st_size for path in folder.iterdir())
+            found[target] = Timed(_content(folder), size, seconds)
         return found[target]
 
     return of
@@ -153,6 +156,18 @@ def _wait_for_part(process: subprocess.Popen[str], folder: Path, left: Sequence[
         time.sleep(0.001)
 
 
+def _wait_for_bytes(process: subprocess.Popen[str], folder: Path, count: int, left: Sequence[str]) -> None:
+    """Until the process has written that many bytes, or ended; however fast either is. `left` as above."""
+    while process.poll() is None:
+        written = 0
+        for name in _parts(folder):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                written += sum(path.stat().st_size for path in (folder / name).iterdir()) if name not in left else 0
+        if written >= count:
+            return
+        time.sleep(0.001)
+
+
 def _content(folder: Path) -> dict[str, str]:
     """The size and a digest of every file by name; parts are left out."""
     return {
@@ -185,19 +200,21 @@ def _is_consistent(found: dict[str, str], before: dict[str, str], after: dict[st
 def test_killed_at_any_moment(target: str, source: Path, whole: Callable[[str], Timed], tmp_path: Path) -> None:
     rng = Random(f"kill {target}")
     expected = whole(target)
-    left = 0
-    for number in range(6):
+    left = number = 0
+    while number < 6 or (not left and number < 30):
         force = ["--force"] if number % 2 else []
         before = _old(tmp_path, target) if force else {}
         parts = _parts(tmp_path)
         process = _start(source, tmp_path, target, *force)
-        _wait_for_part(process, tmp_path, parts)
-        time.sleep(rng.random() * expected.seconds)
+        moment = rng.random() * 1.2
+        _wait_for_bytes(process, tmp_path, int(min(moment, 1) * expected.size), parts)
+        time.sleep(max(moment - 1, 0) * expected.seconds)
         process.kill()
         process.communicate()
         found = _content(tmp_path)
         assert _is_consistent(found, before, expected.files)
         left += bool(_parts(tmp_path))
+        number += 1
         for name in found:
             (tmp_path / name).unlink()
     assert left, "no kill came while it wrote"

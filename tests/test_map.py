@@ -233,6 +233,84 @@ class TestPresets:
         assert {"preset": "bert", "says": "BERT, 2 layers, 64 wide"} in found["recognised"]
         assert "recognised" not in ferried("inspect", ADD, "--json").json
 
+    def test_another_than_was_asked_for(self, bert_file: Path, tmp_path: Path) -> None:
+        outcome = ferry("convert", bert_file, tmp_path / "new", "--map", "electra")
+        assert outcome.status == 2
+        assert "(looks like BERT, 2 layers, 64 wide: --map bert; --allow-unmatched and" in outcome.err.splitlines()[0]
+        message = refused("convert", bert_file, tmp_path / "v1.0", "--map", "bert")
+        assert message.endswith("(or --to; or a slash behind the name of a directory)")
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestTablesOnPresets:
+    """A user's table that includes one of the package's."""
+
+    HEAD = """
+include = [{preset = "bert-encoder"}]
+
+[config]
+model_type = "bert"
+architectures = ["Ours"]
+hidden_size = "${hidden_size}"
+num_hidden_layers = "${layers}"
+
+[[rules]]
+from = "head/kernel"
+to = "head.weight"
+do = [{transpose = [1, 0]}, {reshape = [-1, "${hidden_size}"]}]
+"""
+
+    @pytest.fixture
+    def source(self, tmp_path: Path) -> Path:
+        arrays = {name: array for name, array in bert().items() if name.startswith("bert/")}
+        arrays["head/kernel"] = np.arange(128, dtype=np.float32).reshape(64, 2)
+        (tmp_path / "source").mkdir()
+        save_file(arrays, tmp_path / "source" / "model.safetensors")
+        (tmp_path / "source" / "vocab.txt").write_text("[PAD]\nthe\nfox\n")
+        return tmp_path / "source" / "model.safetensors"
+
+    def test_a_head_of_ones_own(self, source: Path, tmp_path: Path) -> None:
+        (tmp_path / "t.toml").write_text(self.HEAD)
+        ferried("convert", source, tmp_path / "out", "--map", tmp_path / "t.toml", "--verify")
+        names = {"config.json", "model.safetensors", "tokenizer_config.json", "vocab.txt"}
+        assert {path.name for path in (tmp_path / "out").iterdir()} == names
+        expected = {"model_type": "bert", "architectures": ["Ours"], "hidden_size": 64, "num_hidden_layers": 2}
+        assert json.loads((tmp_path / "out" / "config.json").read_text()) == expected
+        words = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text())
+        assert words == {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": 32}
+        given, found = load_file(source), load_file(tmp_path / "out" / "model.safetensors")
+        assert len(found) == len(given)
+        assert np.array_equal(found["head.weight"], given["head/kernel"].T)
+        kernel = "bert/encoder/layer_1/output/dense/kernel"
+        assert np.array_equal(found["encoder.layer.1.output.dense.weight"], given[kernel].T)
+        assert np.array_equal(found["embeddings.LayerNorm.weight"], given["bert/embeddings/LayerNorm/gamma"])
+
+    def test_parts_under_other_names(self, source: Path, tmp_path: Path) -> None:
+        (tmp_path / "t.toml").write_text(
+            """
+            include = [
+              {preset = "shared/bert_embeddings", variables = {pt = "body.words"}},
+              {preset = "shared/bert_layers", variables = {pt = "body.stack"}},
+            ]
+            rules = [{from = "{scope:path}/{p:kernel|bias}", drop = "heads", where = {shape = [64, 2]}},
+                     {from = "bert/pooler/**", drop = "not used"}]
+            """
+        )
+        checked = ferried("map", "check", tmp_path / "t.toml", source, "--json").json
+        names = {tensor["name"] for tensor in checked["tensors"]}
+        assert len(names) == 5 + 2 * 16
+        assert {"body.words.word_embeddings.weight", "body.stack.layer.0.output.LayerNorm.bias"} < names
+        shown = ferried("map", "show", "shared/bert_layers").out
+        assert "bert/encoder/layer_{n:int}/attention/self/{part:query|key|value}/bias -> bert.encoder.layer" in shown
+
+    def test_one_that_there_is_not(self, tmp_path: Path) -> None:
+        (tmp_path / "t.toml").write_text('include = [{preset = "bert-encodr"}]')
+        problem = "expected a table of rules, got: t.toml: expected a preset to include, got 'bert-encodr' (near: "
+        assert refused("map", "check", tmp_path / "t.toml").startswith(
+            f"{tmp_path / 't.toml'}: {problem}bert-encoder, "
+        )
+        assert refused("map", "show", "shared/bert_layer").partition(" (near: ")[2].startswith("shared/bert_layers")
+
 
 class TestShow:
     def test_rules(self, table: Path) -> None:

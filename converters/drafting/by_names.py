@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from tensorferry.formats.dtype import DTYPES
 from tensorferry.formats.tensor import Tensor
 
-from ..mapping.value_verbs import Cast, Narrow
-from ..mapping.verb import MisfitError
+from ..mapping.verbs.values import Cast, Narrow
+from ..mapping.verbs.verb import MisfitError
 from .by_values import Values, ways_between
 from .layouts import layouts
 from .likeness import agreement, last_word, parent, words_of
@@ -83,7 +83,7 @@ class NameFinder:
     def links_of_equals(self, old: Sequence[str], new: Sequence[str]) -> Iterator[Link]:
         """Links between those of the names whose tensors have the same elements, where these tell."""
         self.equal = True
-        prints = [{}, {}]  # type: list[dict[str, object]]
+        prints: list[dict[str, object]] = [{}, {}]
         for side, names in enumerate((old, new)):
             for name in names:
                 found = self.values.telling(name, side)
@@ -125,10 +125,12 @@ class NameFinder:
             sizes, numbers = (self._size(name, 0), -1), words_of(name)[1]
             found: list[_Option] = []
             for likely in [by_numbers[size, numbers] for size in sizes] + [by_size[size] for size in sizes]:
-                self.left -= len(likely) if not found else 0
+                self.left -= len(likely)
                 if self.left < 0:
                     break
-                found += [] if found else [o for other in likely if (o := self._option((name,), (other,))) is not None]
+                found = [option for other in likely if (option := self._option((name,), (other,))) is not None]
+                if found:
+                    break
             options += found
         yield from self._best(options)
 

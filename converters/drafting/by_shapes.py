@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from tensorferry.formats.tensor import Tensor
 
-from ..mapping.layout_verbs import Pad, Slice
-from ..mapping.part_verbs import Chunk, Split, Stack, Tie, Unstack
+from ..mapping.verbs.layout import Pad, Slice
+from ..mapping.verbs.parts import Chunk, Split, Stack, Tie, Unstack
 from .layouts import layouts
 from .likeness import agreement
 from .link import Link, Shape, Wanted, Way

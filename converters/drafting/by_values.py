@@ -14,9 +14,9 @@ from tensorferry.formats.dtype import DTYPES
 from tensorferry.formats.errors import FormatError
 from tensorferry.formats.tensor import ArrayTensor, Tensor
 
-from ..mapping.part_verbs import Tie
-from ..mapping.value_verbs import Cast, Narrow
-from ..mapping.verb import MisfitError
+from ..mapping.verbs.parts import Tie
+from ..mapping.verbs.values import Cast, Narrow
+from ..mapping.verbs.verb import MisfitError
 from .layouts import layouts
 from .likeness import agreement
 from .link import Link, Wanted, Way

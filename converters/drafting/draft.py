@@ -12,16 +12,16 @@ into those that it was made of.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tensorferry.formats.errors import NameMapError
 from tensorferry.formats.tensor import Tensor
 
-from ..mapping.part_verbs import With
 from ..mapping.plan import make_plan
 from ..mapping.rule import RuleError, read_rule
+from ..mapping.verbs.parts import With
 from .by_names import COUNTER, NameFinder
 from .by_shapes import links_by_shapes, tied
 from .by_values import Values, links_by_values, links_of_several
@@ -74,47 +74,61 @@ def draft_table(source: Mapping[str, Tensor], target: Mapping[str, Wanted]) -> D
     return draft
 
 
+class _Search:
+    """The links that are found so far, and what none of them has yet: each finder looks at what is left over."""
+
+    def __init__(self, source: Mapping[str, Tensor], target: Mapping[str, Wanted]) -> None:
+        self.values = Values(source, target)
+        self.target = target
+        self.links: list[Link] = []
+
+    @property
+    def old(self) -> dict[str, Tensor]:
+        """The sources that are left."""
+        used = {name for link in self.links for name in link.sources}
+        return {name: tensor for name, tensor in self.values.source.items() if name not in used}
+
+    @property
+    def new(self) -> dict[str, Wanted]:
+        """The targets that are left."""
+        met = {name for link in self.links for name in link.targets}
+        return {name: wanted for name, wanted in self.target.items() if name not in met}
+
+    @property
+    def there(self) -> dict[str, Tensor]:
+        """The tensors of the targets that are left, of those that have one."""
+        return {name: wanted.tensor for name, wanted in self.new.items() if wanted.tensor is not None}
+
+    @property
+    def unknown(self) -> dict[str, Wanted]:
+        """The targets that are left and may yet be met by shapes: if values gave links, not those that have values."""
+        by_values = any(link.certain for link in self.links)
+        return {name: wanted for name, wanted in self.new.items() if not by_values or wanted.tensor is None}
+
+    def names(self) -> NameFinder:
+        """What finds links by names, knowing those that are found."""
+        return NameFinder(self.values, self.values.source, self.target, self.links)
+
+    def exchange(self, changes: Iterable[tuple[Link, Link]]) -> None:
+        """Puts others in the place of links."""
+        changed = {id(link): other for link, other in changes}
+        self.links = [changed.get(id(link), link) for link in self.links]
+
+
 def _links(source: Mapping[str, Tensor], target: Mapping[str, Wanted]) -> list[Link]:
-    """All that is found, the surest kind first; each looks at what those before it left over."""
-    values = Values(source, target)
-    parts = PartFinder(values)
-    links = links_by_values(values)
-    old, new, _ = _left(links, values, target)
-    links += NameFinder(values, source, target, links).links_of_equals(list(old), list(new))
-    old, _, there = _left(links, values, target)
-    links += links_of_several(values, old, there)
-    old, _, there = _left(links, values, target)
-    links += parts.divided(old, there)
-    old, _, there = _left(links, values, target)
-    links += parts.joined(old, there)
-    old, new, _ = _left(links, values, target)
-    links += NameFinder(values, source, target, links).links(list(old), list(new))
-    by_values = any(link.certain for link in links)
-    old, new, there = _left(links, values, target)
-    unknown = {name: wanted for name, wanted in new.items() if not (by_values and name in there)}
-    links += links_by_shapes(old, unknown)
-    old, new, there = _left(links, values, target)
-    unknown = {name: wanted for name, wanted in new.items() if not (by_values and name in there)}
-    links = _exchanged(links, tied(links, old, unknown, source))
-    return _exchanged(links, _counted(links, _left(links, values, target)[1]))
-
-
-def _left(
-    links: Sequence[Link], values: Values, target: Mapping[str, Wanted]
-) -> tuple[dict[str, Tensor], dict[str, Wanted], dict[str, Tensor]]:
-    """What no link has yet: sources, targets, and the tensors of those of them that have one."""
-    used = {name for link in links for name in link.sources}
-    met = {name for link in links for name in link.targets}
-    return (
-        {name: tensor for name, tensor in values.source.items() if name not in used},
-        {name: wanted for name, wanted in target.items() if name not in met},
-        {name: tensor for name, tensor in values.target.items() if name not in met},
-    )
-
-
-def _exchanged(links: Sequence[Link], changes: Iterator[tuple[Link, Link]]) -> list[Link]:
-    changed = {id(old): new for old, new in changes}
-    return [changed.get(id(link), link) for link in links]
+    """All that is found, the surest kind first."""
+    found = _Search(source, target)
+    parts = PartFinder(found.values)
+    found.links += links_by_values(found.values)
+    found.links += found.names().links_of_equals(list(found.old), list(found.new))
+    found.links += links_of_several(found.values, found.old, found.there)
+    found.links += parts.divided(found.old, found.there)
+    found.links += parts.joined(found.old, found.there)
+    found.links += found.names().links(list(found.old), list(found.new))
+    found.links += links_by_shapes(found.old, found.unknown)
+    found.exchange(tied(found.links, found.old, found.unknown, source))
+    found.exchange(_counted(found.links, found.new))
+    return found.links
 
 
 def _counted(links: Sequence[Link], left: Mapping[str, Wanted]) -> Iterator[tuple[Link, Link]]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from tensorferry.formats.tensor import Tensor
 
-from ..mapping.pattern import escape
+from ..mapping.patterns.pattern import escape
 from .link import Link, Wanted
 from .numbers import Draught, by_numbers, exact
 

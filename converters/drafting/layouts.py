@@ -19,7 +19,7 @@ from itertools import accumulate, permutations
 from operator import mul
 from typing import TYPE_CHECKING, Any
 
-from ..mapping.layout_verbs import Expand, Reshape, Squeeze, Transpose
+from ..mapping.verbs.layout import Expand, Reshape, Squeeze, Transpose
 from .link import Shape, Way
 
 if TYPE_CHECKING:

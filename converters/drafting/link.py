@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tensorferry.formats.tensor import Tensor
 
-from ..mapping.verb import Verb
+from ..mapping.verbs.verb import Verb
 
 Shape = tuple[int, ...]
 Way = tuple[Verb, ...]

@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..mapping.layout_verbs import Reshape
-from ..mapping.part_verbs import Tie, With
-from ..mapping.pattern import escape
+from ..mapping.patterns.pattern import escape
 from ..mapping.spell import spelled_verbs
-from ..mapping.verb import JOIN, SPLIT
+from ..mapping.verbs.layout import Reshape
+from ..mapping.verbs.parts import Tie, With
+from ..mapping.verbs.verb import JOIN, SPLIT
 from .link import Link, Way
 
 _NUMBER = re.compile(r"(?<!\d)(\d{1,9})(?!\d)")

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from tensorferry.formats.tensor import ArrayTensor, Tensor
 
-from ..mapping.layout_verbs import Pad, Slice
-from ..mapping.part_verbs import Chunk, Concat, Split, Stack, Unstack
-from ..mapping.verb import Verb
+from ..mapping.verbs.layout import Pad, Slice
+from ..mapping.verbs.parts import Chunk, Concat, Split, Stack, Unstack
+from ..mapping.verbs.verb import Verb
 from .by_values import Values, ways_between
 from .link import Link, Way
 from .prints import as_words, has_print, running_sums

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tensorferry.formats.dtype import FLOAT, DType
-from tensorferry.formats.tensor import Tensor
+from tensorferry.formats.sliced import Cursor
+from tensorferry.formats.tensor import CHUNK, Tensor
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F
+_ALL = (1 << 64) - 1
 _LOOKED_AT = 4096
 _ENOUGH = 40
 """Bits that different elements have to say together; a random float32 says 23 or so, a small integer 3."""
@@ -44,20 +46,13 @@ def print_of(tensor: Tensor) -> Print | None:
 
     if not has_print(tensor):
         return None
-    total = np.uint64(0)
+    total = 0
     distinct: set[int] = set()
     for words in _words(tensor):
-        total += mixed(words).sum(dtype=np.uint64)
+        total = (total + int(mixed(words).sum(dtype=np.uint64))) & _ALL
         if len(distinct) < _LOOKED_AT:
             distinct.update(words[:: max(1, len(words) // _LOOKED_AT)].reshape(-1).tolist())
-    return Print(int(total), _tell(distinct, tensor))
-
-
-def print_of_array(array: Array) -> int:
-    """The sum alone, of an array."""
-    import numpy as np
-
-    return int(mixed(as_words(array)).sum(dtype=np.uint64))
+    return Print(total, _tell(distinct, tensor))
 
 
 def has_print(tensor: Tensor) -> bool:
@@ -97,17 +92,14 @@ def running_sums(array: Array, axis: int) -> Array:
 
 
 def _words(tensor: Tensor) -> Iterator[Array]:
-    """The elements as integers, in pieces; a piece of the stream may end within an element."""
+    """The elements as integers, in pieces."""
     import numpy as np
 
-    width = tensor.dtype.itemsize
-    kind = np.dtype(f"<u{min(width, 8)}")
-    rest = b""
-    for chunk in tensor.chunks():
-        whole = memoryview(rest + bytes(chunk) if rest else chunk)
-        end = len(whole) // width * width
-        rest = bytes(whole[end:])
-        yield np.frombuffer(whole[:end], kind)
+    kind = np.dtype(f"<u{min(tensor.dtype.itemsize, 8)}")
+    cursor = Cursor(tensor.chunks())
+    for first in range(0, tensor.nbytes, CHUNK):
+        yield np.frombuffer(cursor.take(min(CHUNK, tensor.nbytes - first)), kind)
+    cursor.finish()
 
 
 def _tell(words: set[int], tensor: Tensor) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,19 +65,22 @@ def with_config(job: Job, source: Path, options: Options, report: Report) -> Job
         report.notes.append(f"{CONFIG}: {', '.join(config.given)} from {os.path.basename(settings.path)}")
     if config.assumed:
         report.notes.append(_assumption(CONFIG, {key: config.entries[key] for key in config.assumed}))
-    tells = table.beside.get("tells", {})
     for name, data in files.items():
         report.notes.append(f"{name} beside it, of {table.path}")
         if name in table.beside.get("assumes", ()):
             report.notes.append(_assumption(name, data))
-        told = {key: variables_in(value) & set(tells) for key, value in table.files[name].items()}
-        report.notes += [
-            f"{name}: {key} {json.dumps(data[key])} from {file_of(tells[min(told[key])])}"
-            for key in told
-            if told[key] and not isinstance(data[key], (dict, list))
-        ]
+        report.notes += _told(table, name, data)
     report.notes += [f"{name} beside it, a copy of {path}" for name, path in copies.items()]
     return WithConfig(job, {CONFIG: config.entries, **files}, copies)
+
+
+def _told(table: Table, name: str, entries: Mapping[str, Any]) -> Iterator[str]:
+    """What to say of the entries of a file that copies told; a whole vocabulary would be too much to say."""
+    tells = table.beside.get("tells", {})
+    for key, value in table.files[name].items():
+        variables = variables_in(value) & set(tells)
+        if variables and not isinstance(entries[key], (dict, list)):
+            yield f"{name}: {key} {json.dumps(entries[key])} from {file_of(tells[min(variables)])}"
 
 
 def _assumption(name: str, entries: Mapping[str, Any]) -> str:
@@ -116,6 +119,10 @@ class WithConfig(Job):
         """As the other job does, with its own parts."""
         beside = {*self.files, *self.copies}
         return self.job.verify({path: part for path, part in parts.items() if os.path.basename(path) not in beside})
+
+    def older(self, path: str) -> list[str]:
+        """As of the other job."""
+        return self.job.older(path)
 
     def published(self, path: str, report: Report, *, force: bool) -> None:
         """As the other job does."""

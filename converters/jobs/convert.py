@@ -50,7 +50,7 @@ def convert(source: Path, destination: Path, options: Options | None = None) -> 
     """
     options = options or Options()
     path = _file_of(os.fspath(destination), options)
-    target = _format_of(path, options.to)
+    target = _format_of(path, options)
     _refuse_contradictions(target, options)
     report = Report(os.fspath(source), path, target, dry_run=options.dry_run)
     job = _plan(source, target, options, report)
@@ -59,7 +59,9 @@ def convert(source: Path, destination: Path, options: Options | None = None) -> 
 
         job = with_config(job, source, options, report)
     directory = _new_directory(path, os.fspath(destination))
-    _check_destinations(job.destinations(path), directory, _files_of(source, options), options.force)
+    sources = _files_of(source, options)
+    _check_destinations(job.destinations(path), directory, sources, options.force)
+    older = [] if directory is not None else _older_files(job.older(path), sources, report, options.force)
     _check_room(directory or path, job)
     if options.dry_run:
         return report
@@ -76,6 +78,8 @@ def convert(source: Path, destination: Path, options: Options | None = None) -> 
     except _VerificationError:
         report.notes.append("the verification failed: nothing was written")
     else:
+        for file in older:
+            os.remove(file)
         job.published(path, report, force=options.force)
     return report
 
@@ -105,6 +109,20 @@ def _check_destinations(files: Sequence[str], directory: str | None, sources: Se
         check_destination(file, force or len(there) > 1, sources=sources)
     if len(there) > 1 and not force:
         raise exists(os.path.dirname(there[0]), listing(os.path.basename(file) for file in there))
+
+
+def _older_files(files: list[str], sources: Sequence[str], report: Report, force: bool) -> list[str]:
+    """The files of an older result to remove. DestinationError where there are some that may not be replaced."""
+    if not files:
+        return []
+    names = listing(map(os.path.basename, files), 6)
+    if {os.path.realpath(file) for file in files} & {os.path.realpath(file) for file in sources}:
+        report.notes.append(f"the source stays beside it: {names}")
+        return []
+    if not force:
+        raise exists(os.path.dirname(files[0]) or ".", names)
+    report.notes.append(f"takes the place of an older result: {names}")
+    return files
 
 
 def _check_room(path: str, job: Job) -> None:
@@ -160,16 +178,18 @@ def _files_of(source: Path, options: Options) -> list[str]:
     return [file for path in (source, options.graph) if path is not None for file in detect(path).files]
 
 
-def _format_of(path: str, to: str | None) -> str:
+def _format_of(path: str, options: Options) -> str:
     known = sorted(set(FORMATS.values()))
-    if to is not None:
-        if to not in known:
-            raise UsageError(f"--to {to}", f"expected one of {', '.join(known)}")
-        return to
+    if options.to is not None:
+        if options.to not in known:
+            raise UsageError(f"--to {options.to}", f"expected one of {', '.join(known)}")
+        return options.to
     ending = os.path.splitext(path)[1].lower()
     if ending not in FORMATS:
         endings = ", ".join(f"{e} ({f})" for e, f in FORMATS.items())
-        raise UsageError(path, f"expected a name that tells the format, ending in {endings}", hint="or --to")
+        configured = any(getattr(table, "config", None) for table in options.tables)
+        hint = "or --to; or a slash behind the name of a directory" if configured else "or --to"
+        raise UsageError(path, f"expected a name that tells the format, ending in {endings}", hint=hint)
     return FORMATS[ending]
 
 

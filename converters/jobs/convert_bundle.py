@@ -24,14 +24,14 @@ from tensorferry.formats.errors import UsageError, listing
 from tensorferry.formats.sliced import SlicedTensor
 from tensorferry.formats.tensor import ArrayTensor, Tensor
 
+from ..cast import overflows
 from ..names.named import Named
 from ..names.roles import BOOKKEEPING
 from ..names.selection import Entry, Selection
-from .cast import overflows
 from .job import Job
 from .options import Options
 from .report import Checked, Report, plural
-from .shards import leftover_notes, plan_shards
+from .shards import older_files, plan_shards
 from .verify import verify_tensors
 
 if TYPE_CHECKING:
@@ -165,12 +165,15 @@ class BundleJob(Job):
 
         return verify_tensors(self.tensors, read_bundle(list(parts.values())[-1].removesuffix(".index")))
 
+    def older(self, path: str) -> list[str]:
+        """Those of a checkpoint in another number of files."""
+        return older_files(self.destinations(path))
+
     def published(self, path: str, report: Report, *, force: bool) -> None:
         """Names the checkpoint in the state file beside it, as a Saver does; an older one stays unless forced."""
         from tensorferry.formats.checkpoint_state import STATE_FILE
         from tensorferry.formats.checkpoint_state_writer import write_state
 
-        report.notes += leftover_notes(self.destinations(path))
         state = os.path.join(os.path.dirname(path), STATE_FILE)
         if os.path.lexists(state) and not force:
             report.notes.append(f"{state} stays as it was (--force replaces it)")

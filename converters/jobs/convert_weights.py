@@ -14,17 +14,17 @@ from tensorferry.formats.dtype import STRING
 from tensorferry.formats.sliced import refuse_incomplete
 from tensorferry.formats.tensor import Tensor
 
+from ..cast import cast_floats, overflows
 from ..load import load_checkpoint
 from ..names.named import Named, named_tensors
 from ..names.roles import BOOKKEEPING, EMA, OPTIMIZER, STEP, WEIGHT
 from ..names.selection import Selection
-from .cast import cast_floats, overflows
 from .convert_bundle import BundleJob, keep_object_graph, plan_bundle
 from .job import Job
 from .options import Options, Path
 from .provenance import metadata_notes, provenance, without_renames
 from .report import Checked, Report, plural
-from .shards import leftover_notes, plan_shards, shard_index, shard_names
+from .shards import older_files, plan_shards, shard_index, shard_names
 from .storable import make_storable
 from .verify import verify_tensors
 
@@ -71,7 +71,7 @@ def plan_weights(source: Path, target: str, options: Options, report: Report) ->
 
 def _named(source: Path, scheme: str | None, options: Options) -> Named:
     """The tensors of the source by the names of the scheme, or by those that the tables are made for."""
-    if not any(not isinstance(table, Mapping) for table in options.tables):
+    if all(isinstance(table, Mapping) for table in options.tables):
         return named_tensors(detect(source), scheme)
     from ..mapping.naming import named_for
 
@@ -173,7 +173,6 @@ class WeightsJob(Job):
                 found |= load_checkpoint(part)
         return verify_tensors(self.tensors, found)
 
-    def published(self, path: str, report: Report, *, force: bool) -> None:
-        """Tells of what an older result has left."""
-        if self.target == "safetensors":
-            report.notes += leftover_notes(self.destinations(path))
+    def older(self, path: str) -> list[str]:
+        """Those of weights in another number of files."""
+        return older_files(self.destinations(path)) if self.target == "safetensors" else []

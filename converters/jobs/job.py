@@ -33,6 +33,10 @@ class Job(ABC):
     def verify(self, parts: Mapping[str, str]) -> list[Checked]:
         """Compares what was written with the source; `parts` tells where each destination's bytes are for now."""
 
+    def older(self, path: str) -> list[str]:
+        """Files of an older result that is in others than `destinations`, and would be taken for this one."""
+        return []
+
     def published(self, path: str, report: Report, *, force: bool) -> None:
         """What remains to be done when the files are in their places; nothing, mostly."""
         return

@@ -171,9 +171,10 @@ class Report:
         if self.kept or self.nodes is None:
             total = size_text(sum(kept.nbytes for kept in self.kept))
             yield "kept", f"{plural(len(self.kept), 'tensor')}, {total}{_names(k.name for k in self.kept)}"
-        averaged = [kept.name for kept in self.kept if kept.averaged]
+        averaged = {kept.source: kept.name for kept in reversed(self.kept) if kept.averaged}
         if averaged:
-            yield "averaged", f"{plural(len(averaged), 'variable')} by the shadow's value{_names(averaged)}"
+            names = _names(reversed(averaged.values()))
+            yield "averaged", f"{plural(len(averaged), 'variable')} by the shadow's value{names}"
         if self.unaveraged:
             yield "", f"{len(self.unaveraged)} without a shadow{_names(self.unaveraged)}"
         if self.renamed:

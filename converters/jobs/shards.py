@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from tensorferry.formats.bundle_strings import StringTensor
-from tensorferry.formats.errors import UsageError, listing
+from tensorferry.formats.errors import UsageError
 from tensorferry.formats.tensor import Tensor
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -57,10 +57,10 @@ def shard_index(shards: Mapping[str, Mapping[str, Tensor]]) -> dict[str, object]
     }
 
 
-def leftover_notes(written: Sequence[str]) -> list[str]:
-    """What to say of the files of an older result, which had another number of them, beside those now `written`.
+def older_files(written: Sequence[str]) -> list[str]:
+    """The files of an older result, which had another number of them, beside those that will be `written`.
 
-    The last of these tells the name: the index, where there is one.
+    The last of these tells the name: the index, where there is one. Whoever reads the one may find the other.
     """
     folder, name = os.path.split(written[-1])
     if name.endswith(".index"):
@@ -69,5 +69,5 @@ def leftover_notes(written: Sequence[str]) -> list[str]:
         stem = name.removesuffix(".index.json").removesuffix(".safetensors")
         pattern = r"(-\d{5}-of-\d{5})?\.safetensors(\.index\.json)?"
     names = {os.path.basename(path) for path in written}
-    old = [n for n in os.listdir(folder or ".") if n not in names and re.fullmatch(re.escape(stem) + pattern, n)]
-    return [f"files of an older result are still there: {listing(sorted(old), 6)}"] if old else []
+    found = [n for n in os.listdir(folder or ".") if n not in names and re.fullmatch(re.escape(stem) + pattern, n)]
+    return [os.path.join(folder, name) for name in sorted(found)]

@@ -19,8 +19,8 @@ from tensorferry.formats.errors import UnsupportedError, UsageError, listing
 from tensorferry.formats.room import Room
 from tensorferry.formats.tensor import ArrayTensor, Tensor
 
+from ..difference import diff_tensors
 from ..ir import Graph, ValueInfo
-from .diff import diff_tensors
 from .report import Checked
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from tensorferry.formats.errors import NameMapError
 from tensorferry.formats.tensor import Tensor
 
-from .matcher import Steps, TooLongError
+from .patterns.matcher import Steps, TooLongError
 from .told import file_of, is_form, tell
 from .variables import VARIABLE, VariableError, fill, resolve, variables_in
 
@@ -54,7 +54,7 @@ def files_of(table: Table, tensors: Mapping[str, Tensor], directory: str) -> dic
     try:
         values = resolve(table.derived, tensors, Steps()) | _told(table, copies)
     except (VariableError, TooLongError) as error:
-        raise NameMapError(table.path, str(error) or "expected patterns that match sooner") from None
+        raise NameMapError(table.path, str(error)) from None
     return {name: fill(data, values) for name, data in wanted.items() if variables_in(data) <= set(values)}
 
 

@@ -30,7 +30,7 @@ from tensorferry.formats.errors import FormatError, NameMapError, listing
 from tensorferry.formats.tensor import Tensor
 
 from .document import read_document
-from .matcher import Steps, TooLongError
+from .patterns.matcher import Steps, TooLongError
 from .variables import VARIABLE, WAYS, Number, VariableError, fill, resolve, substitute
 
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ def config_of(table: Table, tensors: Mapping[str, Tensor], settings: Settings | 
         entries |= {key: settings.entries[key] for key in given}
         entries |= {key: _assumed(key, table.assumed[key], values, tensors) for key in assumed}
     except (VariableError, TooLongError) as error:
-        problem = str(error) or "expected patterns that match sooner"
-        raise NameMapError(table.path, problem, hint=_hint(table, problem)) from None
+        raise NameMapError(table.path, str(error), hint=_hint(table, str(error))) from None
     return Config(entries, given, assumed)
 
 

@@ -25,12 +25,16 @@ _DEEPEST = 100
 _LARGEST_YAML = 4 << 20
 
 _TOML_TOKEN = re.compile(
+    r"""(?P<item>^[ \t]*\[\[[ \t]*["']?rules["']?[ \t]*\]\])|"""
+    r"""(?P<list>^[ \t]*["']?rules["']?[ \t]*=[ \t]*(?=\[))|"""
+    r"(?P<open>[\[{])|(?P<close>[\]}])|"
     r'"""(?:[^\\]|\\.)*?"""|'
-    + r"'''.*?'''|"
-    + r'"(?:[^"\\\n]|\\.)*"|'
-    + r"'[^'\n]*'|#[^\n]*|\[\[|\]\]|[\[\]{}=\n]|[A-Za-z0-9]+|[^\s]",
-    re.DOTALL,
+    r"\'\'\'.*?\'\'\'|"
+    r'"(?:[^"\\\n]|\\.)*"|'
+    r"'[^'\n]*'|#[^\n]*",
+    re.DOTALL | re.MULTILINE,
 )
+"""What begins a rule or the list of them, brackets, and, to be passed over, texts and comments."""
 
 
 @dataclass(slots=True)
@@ -72,8 +76,10 @@ def _parse_json(text: str, path: object) -> Any:
     import json
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        _refuse_doubled((name for name, _ in pairs), path)
-        return dict(pairs)
+        table = dict(pairs)
+        if len(table) < len(pairs):
+            _refuse_doubled((name for name, _ in pairs), path)
+        return table
 
     try:
         return json.loads(text, object_pairs_hook=unique)
@@ -143,31 +149,16 @@ def _parse_toml(text: str, path: object) -> Any:
 def _toml_lines(text: str) -> Iterator[int]:
     """The line of each `[[rules]]`, or of each table in `rules = [...]`, in text that is known to be TOML."""
     line, counted, depth = 1, 0, 0
-    previous: list[str] = []
     inside = False
     for token in _TOML_TOKEN.finditer(text):
-        word = token[0]
-        line += text.count("\n", counted, token.start())
-        counted = token.start()
-        if word == "\n":
-            previous = previous if depth else []
-            continue
-        if (
-            not depth
-            and not previous
-            and word == "[["
-            and re.match(r"\[\[\s*[\"']?rules[\"']?\s*\]\]", text[counted : counted + 40])
-        ):
+        kind = token.lastgroup
+        if (kind == "item" and not depth) or (kind == "open" and inside and depth == 1):
+            line += text.count("\n", counted, token.start())
+            counted = token.start()
             yield line
-        inside = inside or (not depth and word[0] == "[" and previous in (["rules", "="], ['"rules"', "="]))
-        if inside and word == "{" and depth == 1:
-            yield line
-        opened = {"[": 1, "{": 1, "[[": 2, "]": -1, "}": -1, "]]": -2}.get(word, 0)
-        depth += opened
-        inside = inside and depth > 0
-        if not word.startswith("#"):
-            joined = previous and not depth and previous[-1].isalnum() and word.isalnum()
-            previous = [*previous[:-1], previous[-1] + word] if joined else [*previous[-1:], word]
+        inside = inside or (kind == "list" and not depth)
+        depth += (kind == "open") - (kind == "close")
+        inside = inside and (depth > 0 or kind == "list")
 
 
 def _parse_yaml(text: str, path: object) -> Document:

@@ -10,36 +10,34 @@ where they do not, only a plan can be inverted. What was dropped, cut off or rou
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from tensorferry.formats.tensor import Tensor
 
-from .hole import INT
-from .order import Order, order_rules
-from .pattern import escape
+from .order import order_rules
+from .patterns.hole import INT
+from .patterns.pattern import escape
+from .patterns.regex import Regex
 from .plan import Move, Plan, make_plan
-from .regex import Regex
 from .rule import Condition, Rule, RuleError, read_rule
 from .spell import lists, spelled_rule, spelled_verbs
-from .verb import NoInverseError, Verb
+from .verbs.verb import NoInverseError, Verb
 
 
-def invert_rules(rules: Sequence[Rule]) -> tuple[list[dict[str, Any]], list[str]]:
-    """The inverses of the rules that have one, in an order in which they do not take each other's names.
+@dataclass(frozen=True, slots=True)
+class Inverse:
+    """The rules that go back, as a table's file has them, in an order in which they do not take each other's names."""
 
-    They are as a table's file has them. With them come the reasons why others have none, or cannot be told from others.
-    """
-    found, problems, order = _ordered(rules)
-    return [found[place] for place in order.places], problems + order.unclear
-
-
-def doubts(rules: Sequence[Rule]) -> list[str]:
+    rules: list[dict[str, Any]]
+    problems: list[str]
+    """Why there is none for others, or why some can't be told from each other."""
+    doubts: Sequence[str] = ()
     """What to say of results that go back by the more special of two rules, whichever they came from."""
-    return _ordered(rules)[2].doubts
 
 
-def _ordered(rules: Sequence[Rule]) -> tuple[list[dict[str, Any]], list[str], Order]:
-    """The inverse of each rule that has one, why others have none, and the order to put them in."""
+def invert_rules(rules: Sequence[Rule]) -> Inverse:
+    """The inverses of the rules, each by itself."""
     found: list[dict[str, Any]] = []
     problems: list[str] = []
     came: list[int] = []
@@ -50,7 +48,8 @@ def _ordered(rules: Sequence[Rule]) -> tuple[list[dict[str, Any]], list[str], Or
         except NoInverseError as error:
             problems.append(f"{rule.place}: {error}")
     backs = [read_rule(back, rules[place].place, {}) for back, place in zip(found, came, strict=True)]
-    return found, problems, order_rules(backs, rules, came)
+    order = order_rules(backs, rules, came)
+    return Inverse([found[place] for place in order.places], problems + order.unclear, order.doubts)
 
 
 def invert_rule(rule: Rule) -> dict[str, Any]:
@@ -80,21 +79,21 @@ def invert_rule(rule: Rule) -> dict[str, Any]:
     return inverse
 
 
-def invert_plan(plan: Plan, tensors: Mapping[str, Tensor]) -> tuple[list[dict[str, Any]], list[str]]:
+def invert_plan(plan: Plan, tensors: Mapping[str, Tensor]) -> Inverse:
     """The inverse of all that a plan does with `tensors`: by rules where that gives them back, else name by name."""
     used = {id(move.rule) for move in plan.moves}
     rules = [rule for rule in plan.rules if id(rule) in used]
     problems = [f"{name}: {why}" for name, why in plan.dropped.items()]
-    by_rule, odd = invert_rules(rules)
-    if not odd and _gives_back(by_rule, plan, tensors):
-        return by_rule, problems
+    by_rule = invert_rules(rules)
+    if not by_rule.problems and _gives_back(by_rule.rules, plan, tensors):
+        return Inverse(by_rule.rules, problems)
     found: list[dict[str, Any]] = []
     for move in plan.moves:
         try:
             found.append(_invert_move(move))
         except NoInverseError as error:
             problems.append(f"{move.rule.place}: {', '.join(move.sources)}: {error}")
-    return found, problems
+    return Inverse(found, problems)
 
 
 def _invert_move(move: Move) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """By which names a table of rules takes a source that has two for each tensor: TensorFlow 2's object-based checkpoints.
 
-A preset says what its source has (`recognition`). Where that are not the names for people, but the keys in the
+A preset says what its source has (`recognition`). Where those are not the names for people but the keys in the
 checkpoint, it gets these, as with --names key.
 """
 
@@ -12,8 +12,8 @@ from tensorferry.formats.detect import Source
 from tensorferry.formats.tensor import Tensor
 
 from ..names.named import Named, named_tensors
-from .hole import PatternError
-from .matcher import TooLongError
+from .patterns.hole import PatternError
+from .patterns.matcher import TooLongError
 from .recognition import fits
 from .table import Table
 

@@ -21,10 +21,10 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations, product
 from math import prod
 
-from .hole import CHOICE, Hole, PatternError
-from .matcher import Steps, TooLongError
-from .overlap import common_names, is_within
-from .pattern import Pattern
+from .patterns.hole import CHOICE, Hole, PatternError
+from .patterns.matcher import Steps, TooLongError
+from .patterns.overlap import common_names, is_within
+from .patterns.pattern import Pattern
 from .rule import Condition, Rule
 
 _MOST_PATTERNS = 400
@@ -50,31 +50,31 @@ def order_rules(rules: Sequence[Rule], forward: Sequence[Rule], came: Sequence[i
     for a, b in _pairs(rules):
         one, other = rules[a], rules[b]
         try:
-            names = _shared(one, other)
-            first = _first(one, other, names)
+            shared = _shared(one, other)
+            first = _first(one, other, shared)
         except TooLongError:
-            names, first = [(one.sources[0], other.sources[0], "some name")], 0
-        if not names:
-            continue
-        if all(_back(one, p, name) == _back(other, q, name) is not None for p, q, name in names):
-            before[b].add(a)
-        elif first:
-            low, high = (a, b) if first < 0 else (b, a)
-            before[high].add(low)
-            ahead = forward[: came[high]]
-            for p, q, name in names:
-                origin = _back(rules[high], q if first < 0 else p, name)
-                if origin is None or not any(_takes(rule, origin) for rule in ahead):
-                    found.doubts.append(
-                        f"{name} goes back by {rules[low].place}, though {rules[high].place} ({forward[came[high]]}) "
-                        "could have made it too"
-                    )
-                    break
+            shared, first, either = [], 0, "some name"
         else:
-            name = names[0][2]
-            text = f"{one.place} and {other.place}: their results can't be told apart, {name} may be of either"
+            if not shared:
+                continue
+            if all(_back(one, p, name) == _back(other, q, name) is not None for p, q, name in shared):
+                before[b].add(a)
+                continue
+            either = shared[0][2]
+        if not first:
+            text = f"{one.place} and {other.place}: their results can't be told apart, {either} may be of either"
             unclear.setdefault(a, text)
             unclear.setdefault(b, text)
+            continue
+        low, high = (a, b) if first < 0 else (b, a)
+        before[high].add(low)
+        general = [(q if first < 0 else p, name) for p, q, name in shared]
+        doubt = _doubtful(rules[high], general, forward[: came[high]])
+        if doubt is not None:
+            found.doubts.append(
+                f"{doubt} goes back by {rules[low].place}, though {rules[high].place} ({forward[came[high]]}) "
+                "could have made it too"
+            )
     for place in [place for place, rule in enumerate(rules) if not rule.is_exact][_MOST_PATTERNS:]:
         text = f"one of more than {_MOST_PATTERNS} rules with holes, which are not all compared: name a source"
         unclear.setdefault(place, f"{rules[place].place}: {text}, `map invert TABLE SRC`")
@@ -84,6 +84,15 @@ def order_rules(rules: Sequence[Rule], forward: Sequence[Rule], came: Sequence[i
     found.places = [place for place in _sorted(len(rules), before) if place not in unclear]
     found.unclear = list(dict.fromkeys(unclear.values()))
     return found
+
+
+def _doubtful(rule: Rule, shared: Sequence[tuple[Pattern, str]], ahead: Sequence[Rule]) -> str | None:
+    """The first name whose origin by this inverse none of the rules ahead of its own would have taken away."""
+    for pattern, name in shared:
+        origin = _back(rule, pattern, name)
+        if origin is None or not any(_takes(each, origin) for each in ahead):
+            return name
+    return None
 
 
 def _back(rule: Rule, pattern: Pattern, name: str) -> tuple[str, ...] | None:

@@ -18,11 +18,11 @@ from tensorferry.formats.errors import NameMapError, listing, of_many
 from tensorferry.formats.tensor import Tensor
 
 from ..names.selection import near_names
-from .hole import PatternError
-from .matcher import Steps, TooLongError
+from .patterns.hole import PatternError
+from .patterns.matcher import Steps, TooLongError
 from .rule import Rule, RuleError
 from .variables import VariableError, resolve
-from .verb import MisfitError, Verb
+from .verbs.verb import MisfitError, Verb
 
 _MOST_NEAR = 20
 _MOST_DIMS = 32
@@ -70,8 +70,10 @@ class Plan:
     """What to say of each rule that matches nothing."""
     problems: list[str] = field(default_factory=list)
 
-    def check(self, where: str, tensors: Mapping[str, Tensor], *, allow_unmatched: bool, allow_unused: bool) -> None:
-        """NameMapError that lists all that is wrong."""
+    def check(
+        self, where: str, tensors: Mapping[str, Tensor], *, allow_unmatched: bool, allow_unused: bool, hint: str = ""
+    ) -> None:
+        """NameMapError that lists all that is wrong. `hint` goes before that of the options which would let it pass."""
         problems = self.all_problems(tensors, allow_unmatched=allow_unmatched, allow_unused=allow_unused)
         if problems:
             relaxed = {
@@ -79,8 +81,8 @@ class Plan:
                 "--allow-unused": self.unused and not allow_unused,
             }
             allowing = " and ".join(option for option, given in relaxed.items() if given)
-            hint = f"{allowing} would let that pass" if allowing else ""
-            raise of_many(NameMapError, where, problems, hint=hint)
+            hints = [hint, f"{allowing} would let that pass" if allowing else ""]
+            raise of_many(NameMapError, where, problems, hint="; ".join(filter(None, hints)))
 
     def all_problems(self, tensors: Mapping[str, Tensor], *, allow_unmatched: bool, allow_unused: bool) -> list[str]:
         """Each problem as a sentence of its own."""
@@ -99,10 +101,8 @@ def make_plan(rules: Sequence[Rule], tensors: Mapping[str, Tensor], gone: Mappin
     for rule in rules:
         try:
             planner.take(rule)
-        except TooLongError:
-            raise NameMapError(
-                rule.place, "expected patterns that match sooner: the names took too many steps"
-            ) from None
+        except TooLongError as error:
+            raise NameMapError(rule.place, str(error)) from None
     return planner.finished()
 
 

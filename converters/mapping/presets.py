@@ -1,7 +1,8 @@
 """Presets: tables that come with the package.
 
 A preset is a table of rules, `converters/presets/NAME.toml`, which may say besides how to `recognise` a source that it
-is made for (`recognition`), and what belongs beside its result (`config`). `presets/shared` holds what several include.
+is made for (`recognition`), and what belongs beside its result (`config`). Parts, `presets/shared/NAME.toml`, are what
+several include; `shared/NAME` is the name of one.
 
 `--map NAME` takes a file of that name first, then the preset. `--map NAME:VARIABLE=VALUE,...` gives variables of either
 other values than the table does.
@@ -14,15 +15,15 @@ import re
 from dataclasses import replace
 from functools import cache
 
-from tensorferry.formats.errors import FormatError, listing
+from tensorferry.formats.errors import FormatError
 
 from ..names.selection import near_names
 from ..names.table import flat_table
 from .document import read_document
-from .recognition import preset_files
+from .shipped import PART, preset_files, shipped_file, shipped_names
 from .table import Table, is_table, read_rules
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+_NAME = re.compile(rf"({PART})?[A-Za-z0-9][A-Za-z0-9_-]*")
 _WITH_VALUES = re.compile(r"(.+?):([A-Za-z_][A-Za-z0-9_]*=.*)", re.DOTALL)
 
 
@@ -34,12 +35,13 @@ def preset_names() -> list[str]:
 @cache
 def read_preset(name: str, values: tuple[tuple[str, str], ...] = ()) -> Table:
     """The preset of that name, `values` those of its variables. FormatError where there is none."""
-    for file in preset_files():
-        if file.stem == name:
-            return replace(read_rules(file, dict(values)), path=name)
-    near = near_names(name, preset_names())
-    hint = f"near: {', '.join(near)}" if near else ""
-    raise FormatError(name, f"expected a file or a preset, one of {listing(preset_names(), 200)}", hint=hint)
+    file = shipped_file(name)
+    if file is not None:
+        return replace(read_rules(file, dict(values)), path=name)
+    near = near_names(name, shipped_names() if name.startswith(PART) else preset_names())
+    hint = ["near: " + ", ".join(near)] if near else []
+    hint.append("`tensorferry map show` lists them all")
+    raise FormatError(name, "expected a file or a preset, got none of that name", hint="; ".join(hint))
 
 
 def read_map(word: str | os.PathLike[str]) -> Table | dict[str, str]:
@@ -47,11 +49,12 @@ def read_map(word: str | os.PathLike[str]) -> Table | dict[str, str]:
     path, values = _parted(os.fspath(word))
     if _NAME.fullmatch(path) and not os.path.isfile(path):  # a directory may be what the preset has made
         return read_preset(path, tuple(values.items())) if values else read_preset(path)
-    data = read_document(path).data
+    document = read_document(path)
+    data = document.data
     if data is None or data == {}:
         raise FormatError(path, "expected rules, or names for names, got an empty table")
     if is_table(data):
-        return read_rules(path, values)
+        return read_rules(path, values, document)
     if values:
         raise FormatError(path, f"expected a table of rules to give {', '.join(values)} to, got names for names")
     return flat_table(data, path)

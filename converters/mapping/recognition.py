@@ -15,10 +15,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from tensorferry.formats.tensor import Tensor
+
+from .shipped import preset_files
 
 _RULES = "\n[[rules]]"
 _HAS = re.compile(r"^has = \[(.*?)\]$", re.DOTALL | re.MULTILINE)
@@ -44,11 +45,6 @@ class Recognised:
     def options(self) -> str:
         """What to convert with."""
         return f"--map {self.name}" + (f" --names {self.names}" if self.names else "")
-
-
-def preset_files() -> list[Path]:
-    """The presets' files."""
-    return sorted((Path(__file__).parent.parent / "presets").glob("*.toml"), key=lambda file: file.stem)
 
 
 def recognise(tensors: Mapping[str, Tensor]) -> list[Recognised]:
@@ -97,8 +93,8 @@ def _recognised(name: str, text: str, tensors: Mapping[str, Tensor]) -> Iterator
     except ModuleNotFoundError:  # Python 3.10
         import tomli as tomllib
 
-    from .hole import PatternError
-    from .matcher import Steps, TooLongError
+    from .patterns.hole import PatternError
+    from .patterns.matcher import Steps, TooLongError
     from .variables import VariableError, resolve, substitute
 
     head = tomllib.loads(text)
@@ -117,8 +113,8 @@ def _recognised(name: str, text: str, tensors: Mapping[str, Tensor]) -> Iterator
 
 def fits(rules: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bool:
     """Whether the source has all that the preset asks for, and nothing that it excludes."""
-    from .matcher import Steps
-    from .pattern import lone_pattern
+    from .patterns.matcher import Steps
+    from .patterns.pattern import lone_pattern
 
     steps = Steps()
 

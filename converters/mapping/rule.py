@@ -23,12 +23,11 @@ from typing import Any
 from tensorferry.formats.dtype import DTYPES
 from tensorferry.formats.tensor import Tensor
 
-from .hole import INT, PatternError
-from .pattern import Pattern, agree, parse_pattern, parse_regex
-from .regex import RegexError
+from .patterns.hole import INT, PatternError
+from .patterns.pattern import Pattern, agree, parse_pattern, parse_regex
 from .variables import VARIABLE, substitute
-from .verb import JOIN, SPLIT, Verb
 from .verbs import VERBS, read_verb
+from .verbs.verb import JOIN, SPLIT, Verb
 
 _CONDITIONS = ("rank", "dtype", "shape")
 KEYS = ("from", "regex", "to", "do", "drop", "where", "optional")
@@ -65,6 +64,9 @@ class Condition:
         return {key: list(v) if isinstance(v, tuple) else v for key, v in given.items() if v is not None}
 
 
+ANY = Condition()
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One rule. `place` says where it stands (`bert.toml, line 12`), for messages.
@@ -78,7 +80,7 @@ class Rule:
     verbs: tuple[Verb, ...] | None = ()
     do: Any = None
     drop: str = ""
-    where: Condition = field(default_factory=Condition)
+    where: Condition = ANY
     optional: bool = False
     derived: Mapping[str, Any] = field(default_factory=dict)
     """How the variables in `do` follow from the source, by name (`variables`)."""
@@ -113,7 +115,7 @@ def read_rule(data: Any, place: str, derived: Mapping[str, Any]) -> Rule:
         raise RuleError(f"expected a table {{from = ..., to = ...}}, got {data!r:.40}")
     odd = [key for key in data if key not in KEYS]
     if odd:
-        raise RuleError(f"expected only {', '.join(KEYS)}, got {', '.join(_with_near(str(key), KEYS) for key in odd)}")
+        raise RuleError(f"expected only {', '.join(KEYS)}, got {', '.join(with_near(str(key), KEYS) for key in odd)}")
     if ("from" in data) == ("regex" in data):
         raise RuleError(f"expected one of from and regex, got {'both' if 'from' in data else 'neither'}")
     drop = _read_drop(data)
@@ -128,7 +130,7 @@ def read_rule(data: Any, place: str, derived: Mapping[str, Any]) -> Rule:
         sources = [parse_regex(_text(data["regex"], "regex"))] if "regex" in data else _patterns(data["from"], "from")
         targets = [] if drop else _patterns(data["to"], "to")
         agreed = agree([*sources, *targets])
-    except (PatternError, RegexError) as error:
+    except PatternError as error:
         raise RuleError(str(error)) from None
     do = data.get("do")
     verbs = None if any(VARIABLE.search(text) for text in _texts(do)) else _read_verbs(do)
@@ -139,7 +141,7 @@ def read_rule(data: Any, place: str, derived: Mapping[str, Any]) -> Rule:
     return rule if drop else _with_roles(rule, isinstance(data.get("from"), list), isinstance(data["to"], list))
 
 
-def _with_near(word: str, known: Sequence[str]) -> str:
+def with_near(word: str, known: Sequence[str]) -> str:
     """The word, with the known one that it may be meant for."""
     from difflib import get_close_matches
 
@@ -187,17 +189,17 @@ def _read_verbs(do: Any) -> tuple[Verb, ...]:
         try:
             verbs.append(read_verb(name, given))
         except ValueError as error:
-            near = "" if name in VERBS else _with_near(str(name), tuple(VERBS)).removeprefix(str(name))
+            near = "" if name in VERBS else with_near(str(name), tuple(VERBS)).removeprefix(str(name))
             raise RuleError(f"{error}{near}") from None
     return tuple(verbs)
 
 
 def _read_where(data: Any) -> Condition:
     if data is None:
-        return Condition()
+        return ANY
     if not isinstance(data, dict):
         raise RuleError(f"expected {{rank, dtype, shape}} for where, got {data!r:.60}")
-    odd = [_with_near(str(key), _CONDITIONS) for key in data if key not in _CONDITIONS]
+    odd = [with_near(str(key), _CONDITIONS) for key in data if key not in _CONDITIONS]
     if odd:
         raise RuleError(f"expected only {', '.join(_CONDITIONS)} in where, got {', '.join(odd)}")
     rank, dtype, shape = data.get("rank"), data.get("dtype"), data.get("shape")
@@ -251,7 +253,7 @@ def _with_roles(rule: Rule, listed: bool, to_list: bool) -> Rule:
         raise RuleError(
             f"expected a verb that divides, such as split or tie, to make {len(rule.targets)} tensors of one"
         )
-    return replace(rule, gathered=gathered, dealt=dealt)
+    return replace(rule, gathered=gathered, dealt=dealt) if gathered or dealt else rule
 
 
 def _only_number(these: Mapping[str, str], those: Mapping[str, str]) -> str:

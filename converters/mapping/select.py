@@ -6,17 +6,20 @@ Tables of rules, flat tables and single renames make one list of rules: the rena
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath
 
 from tensorferry.formats.errors import UnsupportedError, listing
 from tensorferry.formats.tensor import Tensor
 
 from ..names.selection import Entry, Selection, select_names
-from ..names.table import expand_scopes
-from .pattern import exact_pattern
+from ..names.table import expand_scopes, path_of
+from .patterns.pattern import exact_pattern
 from .plan import Plan, make_plan
+from .recognition import recognise
 from .rule import Rule
+from .shipped import shipped_file
 from .table import Table
-from .verb import SPLIT
+from .verbs.verb import SPLIT
 
 UNUSED = "no rule of the table takes it"
 
@@ -30,7 +33,8 @@ def rules_of(
         if isinstance(table, Table):
             rules += table.rules
         else:
-            rules += [_exact(old, new, "table") for old, new in expand_scopes(table, names).items()]
+            place = PurePath(path_of(table)).name or "table"
+            rules += [_exact(old, new, place) for old, new in expand_scopes(table, names).items()]
     return rules
 
 
@@ -54,7 +58,11 @@ def select_by_tables(
     named = {name: entry.tensor for name, entry in selection.entries.items()}
     plan = make_plan(rules, named, selection.dropped)
     where = ", ".join(dict.fromkeys(table.path for table in tables if isinstance(table, Table))) or "table"
-    plan.check(where, named, allow_unmatched=allow_unmatched, allow_unused=allow_unused)
+    hint = ""
+    if plan.problems or plan.unmatched or plan.unused:
+        brought = [name for name in plan.unused if name in left_out] if include and not allow_unused else []
+        hint = "; ".join(_about_roles({name: left_out[name] for name in brought}) + _about_presets(tables, tensors))
+    plan.check(where, named, allow_unmatched=allow_unmatched, allow_unused=allow_unused, hint=hint)
     done = _applied(plan, selection)
     done.notes += [f"{table.path}: {table.note}" for table in tables if isinstance(table, Table) and table.note]
     return done
@@ -72,6 +80,21 @@ def refuse_transforms(tables: Sequence[Table | Mapping[str, str]], what: str) ->
 def _only_names(rule: Rule) -> bool:
     """Whether each result is one tensor as it was."""
     return rule.verbs is not None and all(verb.name == "tie" and verb.arity == SPLIT for verb in rule.verbs)
+
+
+def _about_roles(brought: Mapping[str, str]) -> list[str]:
+    """What to say of names that only --include has brought, by why they are left out without it."""
+    told = listing((f"{name} ({why.partition(' (')[0]})" for name, why in brought.items()), 3)
+    return [f"--include brings what is no weight, --exclude leaves it out: {told}"] if brought else []
+
+
+def _about_presets(tables: Sequence[Table | Mapping[str, str]], tensors: Mapping[str, Tensor]) -> list[str]:
+    """What the source looks like, where it was given another preset."""
+    given = {table.path for table in tables if isinstance(table, Table)}
+    if not any(shipped_file(path) for path in given):
+        return []
+    found = recognise(tensors)
+    return [] if given & {each.name for each in found} else [f"looks like {e.says}: {e.options}" for e in found[:3]]
 
 
 def _exact(old: str, new: str, place: str) -> Rule:

@@ -9,10 +9,10 @@ from typing import Any
 
 from tensorferry.formats.errors import UnsupportedError
 
-from .hole import Hole
-from .pattern import Pattern
+from .patterns.hole import Hole
+from .patterns.pattern import Pattern
 from .rule import Rule
-from .verb import EACH, JOIN, SPLIT, Verb
+from .verbs.verb import EACH, JOIN, SPLIT, Verb
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 

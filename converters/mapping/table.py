@@ -3,22 +3,20 @@
     title, description      for people
     note                    what whoever converts with it has to know: it stands in the report
     variables               name -> text, number, or how it follows from the source (`variables`); ${name} stands for it
-    include                 files whose rules come behind this one's: "common.toml", or
-                            {file = "common.toml", variables = {...}}
+    include                 tables whose rules come behind this one's (`includes`)
     rules                   in order: the first that matches a name takes it (`rule`)
     recognise               of presets (`recognition`)
     config, assumed, beside, files      what is written beside the result (`config`, `beside`)
 
-Everything that is wrong with a table is said at once, with the line of each rule. An included file lies in the
-directory of the one that includes it, or below, and no file includes itself. What it has in `beside` and `files` counts
-where the table has nothing else; its variables there may be those of the table.
+Everything that is wrong with a table is said at once, with the line of each rule. No file includes itself. What an
+included one has in `beside` and `files` counts where the table has nothing else, its variables there may be those of
+the table; and the table may use those of its variables that follow from the source.
 """
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
@@ -26,9 +24,11 @@ from typing import Any
 from tensorferry.formats.errors import FormatError, listing, of_many
 
 from .beside import beside_problems
-from .document import RULES, read_document
-from .rule import Rule, RuleError, read_rule
-from .variables import VARIABLE, VariableError, fill, length, substitute, variables_in
+from .document import RULES, Document, read_document
+from .includes import Constants, read_includes
+from .plain import check_plain, is_finite
+from .rule import Rule, RuleError, read_rule, with_near
+from .variables import LONGEST, VARIABLE, VariableError, fill, length, substitute, variables_in
 
 SECTIONS = ("recognise", "config", "assumed", "beside", "files")
 TEXTS = ("title", "description", "note")
@@ -39,15 +39,10 @@ KEYS = (*TEXTS, "variables", "include", RULES, *SECTIONS)
 MAX_FILES = 100
 MAX_RULES = 100_000
 MAX_INSTRUCTIONS = 2_000_000
-"""Of all patterns together, compiled (`matcher`)."""
+"""Of all patterns together, compiled (`patterns.matcher`)."""
 
 MAX_LENGTH = 64 << 20
 """Characters of all texts together, with variables put in."""
-
-_LARGEST = 10**300
-_PLAIN = "texts, numbers, true and false, lists and tables with texts as names"
-
-DEEPEST = 20
 
 Path = str | os.PathLike[str]
 Files = tuple[str, ...]
@@ -76,10 +71,13 @@ def is_table(data: Any) -> bool:
     return isinstance(data, dict) and (isinstance(data.get(RULES), list) or isinstance(data.get("include"), list))
 
 
-def read_rules(path: Path, values: Mapping[str, str] | None = None) -> Table:
-    """The table of rules in a file, `values` those of its variables. FormatError lists all that is wrong with it."""
-    reader = _Reader()
-    table = reader.read(os.fspath(path), values or {}, ())
+def read_rules(path: Path, values: Mapping[str, str] | None = None, document: Document | None = None) -> Table:
+    """The table of rules in a file, `values` those of its variables. FormatError lists all that is wrong with it.
+
+    `document` is what is in the file, where that was read before.
+    """
+    reader = _Reader(os.fspath(path))
+    table = reader.read(os.fspath(path), values or {}, (), document)
     if reader.problems:
         raise of_many(FormatError, path, reader.problems, "expected a table of rules, got: ")
     return table
@@ -88,83 +86,83 @@ def read_rules(path: Path, values: Mapping[str, str] | None = None) -> Table:
 class _Reader:
     """Reads one table with all that it includes."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: str) -> None:
         self.problems: list[str] = []
+        self._path = path
         self._files = 0
+        self._rules_in_all = 0
         self._characters = 0
         self._instructions = 0
 
-    def read(self, path: str, given: Mapping[str, str | int], above: Files) -> Table:
+    def read(self, path: str, given: Constants, above: Files, document: Document | None = None) -> Table:
         """The table in a file, `given` the values of its variables; `above` are the files that include it."""
         self._files += 1
         if self._files > MAX_FILES:
             raise FormatError(path, f"expected at most {MAX_FILES} included files")
-        document = read_document(path)
+        document = document or read_document(path)
         data = document.data
         if not isinstance(data, dict) or not (
             is_table(data) or set(data) & {"variables", *(INHERITED if above else ())}
         ):
             raise FormatError(path, f"expected a table with rules, got {'one without' if data else 'none'}")
-        if _depth(data) > DEEPEST:
-            raise FormatError(path, f"expected data at most {DEEPEST} levels deep")
-        odd = list(_odd(data))
-        if odd:
-            raise FormatError(path, f"expected {_PLAIN}, got {listing(odd)}")
+        check_plain(data, path)
         try:
             return self._read(data, document.lines, path, given, above)
         except VariableError as error:
             raise FormatError(path, str(error)) from None
 
-    def _read(
-        self, data: Mapping[str, Any], lines: Sequence[int], path: str, given: Mapping[str, str | int], above: Files
-    ) -> Table:
-        odd = [key for key in data if key not in KEYS]
+    def _read(self, data: Mapping[str, Any], lines: Sequence[int], path: str, given: Constants, above: Files) -> Table:
+        odd = [with_near(str(key), KEYS) for key in data if key not in KEYS]
         if odd:
-            self._wrong(path, f"expected only the keys {', '.join(KEYS)}, got {', '.join(map(str, odd))}")
+            self._wrong(path, f"expected only the keys {', '.join(KEYS)}, got {', '.join(odd)}")
         constants, derived = self._variables(data.get("variables", {}), given, path)
         self._count_characters(sum(length(part, constants) for key, part in data.items() if key != "variables"), path)
-        rules = self._rules(data.get(RULES, []), lines, path, constants, derived)
-        below: list[Table] = []
-        for each, variables in self._includes(data.get("include", []), path, constants):
-            real = os.path.realpath(each)
-            if real in above or real == os.path.realpath(path):
-                names = " -> ".join(PurePath(file).name for file in (*above, path, each))
-                self._wrong(path, f"expected files that do not include each other, got {names}")
-                continue
-            below.append(self.read(each, variables, (*above, os.path.realpath(path))))
-            rules += below[-1].rules
-            _check_count(rules, path)
-        _check_count(rules, path)
+        below = list(self._included(data.get("include", []), path, constants, above))
         texts = {key: self._section(data, key, str, path) for key in TEXTS}
         sections = {key: self._section(data, key, dict, path) for key in SECTIONS}
         filled = {key: fill(section, constants) for key, section in sections.items()}
         for key in INHERITED:
             for table in below:
-                filled[key] = _with_defaults(filled[key], getattr(table, key))
+                filled[key] = _with_defaults(filled[key], fill(getattr(table, key), constants))
+        if below:
+            wanted = variables_in(data) | variables_in(filled)
+            needed = _needed(wanted, [table.derived for table in below], {*constants, *derived})
+            derived = {**substitute(needed, constants), **derived}
+        rules = self._rules(data.get(RULES, []), lines, path, constants, derived)
+        rules += [rule for table in below for rule in table.rules]
         if not above:
-            self._check_sections(filled, derived, path)
+            self._check_sections(
+                filled, derived, [*derived, *(name for table in below for name in table.derived)], path
+            )
         return Table(path, tuple(rules), derived=derived, **texts, **filled)
 
-    def _check_sections(self, sections: Mapping[str, Any], derived: Mapping[str, Any], path: str) -> None:
-        """What the whole table has besides rules, included sections among it."""
+    def _check_sections(
+        self, sections: Mapping[str, Any], derived: Mapping[str, Any], near: Iterable[str], path: str
+    ) -> None:
+        """What the whole table has besides rules, included sections among it; `near` are variables to hint at."""
         for problem in beside_problems(sections["beside"], sections["files"]):
             self._wrong(path, problem)
         tells = sections["beside"].get("tells")
         unknown = variables_in(sections) - {*derived, *(tells if isinstance(tells, dict) else ())}
         for key in ("config", "assumed", "files"):
-            if not _is_finite(sections[key]):
+            if not is_finite(sections[key]):
                 self._wrong(path, f"expected finite numbers in {key}, which JSON can hold, got nan or inf")
         if unknown:
             problem = "expected variables that the table has beside its rules"
-            self._wrong(path, f"{problem}, got {', '.join(sorted(unknown))}")
+            self._wrong(path, f"{problem}, got {_listing(unknown, near)}")
 
     def _count_characters(self, count: int, path: str) -> None:
         self._characters += count
         if self._characters > MAX_LENGTH:
             raise FormatError(path, f"expected at most {MAX_LENGTH} characters with all variables put in, got more")
 
+    def _count_rules(self, count: int) -> None:
+        self._rules_in_all += count
+        if self._rules_in_all > MAX_RULES:
+            raise FormatError(self._path, f"expected at most {MAX_RULES} rules, got {self._rules_in_all}")
+
     def _count_instructions(self, rule: Rule, path: str) -> None:
-        self._instructions += sum(len(pattern.compiled()) for pattern in (*rule.sources, *rule.targets))
+        self._instructions += sum(pattern.instructions for pattern in (*rule.sources, *rule.targets))
         if self._instructions > MAX_INSTRUCTIONS:
             raise FormatError(path, "expected shorter patterns: all together they are too long to be matched")
 
@@ -178,17 +176,18 @@ class _Reader:
             return kind()
         return value
 
-    def _variables(
-        self, data: Any, given: Mapping[str, str | int], path: str
-    ) -> tuple[dict[str, str | int], dict[str, Any]]:
+    def _variables(self, data: Any, given: Constants, path: str) -> tuple[dict[str, str | int], dict[str, Any]]:
         """The constant ones, with those that an including file gives, and the derived ones."""
         if not isinstance(data, dict):
             self._wrong(path, f"expected a table for variables, got {data!r:.40}")
             return dict(given), {}
         odd = [str(name) for name in data if not VARIABLE.fullmatch(f"${{{name}}}")]
-        odd += [name for name in given if name not in data]
         if odd:
             self._wrong(path, f"expected variables by their names, got {listing(odd)}")
+        unknown = [name for name in given if name not in data]
+        if unknown:
+            own = f"of the variables {listing(data)}" if data else "of no variables, for it has none"
+            self._wrong(path, f"expected values {own}, got one of {_listing(unknown, data)}")
         constants: dict[str, str | int] = {}
         derived: dict[str, Any] = {}
         for name, value in {**data, **given}.items():
@@ -207,52 +206,61 @@ class _Reader:
         return constants, derived
 
     def _rules(
-        self, data: Any, lines: Sequence[int], path: str, constants: Mapping[str, str | int], derived: Mapping[str, Any]
+        self, data: Any, lines: Sequence[int], path: str, constants: Constants, derived: Mapping[str, Any]
     ) -> list[Rule]:
         rules: list[Rule] = []
         if not isinstance(data, list):
             self._wrong(path, f"expected a list of rules, got {data!r:.40}")
             return rules
+        self._count_rules(len(data))
+        file = PurePath(path).name
         for index, item in enumerate(data):
-            place = f"line {lines[index]}" if lines else f"rule {index + 1}"
-            place = f"{PurePath(path).name} {place}"
+            place = f"{file} line {lines[index]}" if lines else f"{file} rule {index + 1}"
             try:
-                filled = substitute(item, constants)
-                unknown = {name for name in VARIABLE.findall(repr(filled)) if name not in derived}
-                if unknown:
-                    raise RuleError(f"expected variables that the table has, got {', '.join(sorted(unknown))}")
-                rules.append(read_rule(filled, place, derived))
+                rules.append(read_rule(_filled(item, constants, derived), place, derived))
                 self._count_instructions(rules[-1], path)
             except (RuleError, VariableError) as error:
                 self._wrong(place, str(error))
         return rules
 
-    def _includes(
-        self, data: Any, path: str, constants: Mapping[str, str | int]
-    ) -> list[tuple[str, Mapping[str, str | int]]]:
-        """Path and variables of each file to include."""
-        found: list[tuple[str, Mapping[str, str | int]]] = []
-        home = os.path.dirname(path)
-        for item in data if isinstance(data, list) else [data]:
-            entry = {"file": item} if isinstance(item, str) else item
-            if not isinstance(entry, dict) or not set(entry) <= {"file", "variables"}:
-                self._wrong(
-                    path, f'expected "FILE" or {{file = "FILE", variables = {{...}}}} in include, got {item!r:.60}'
-                )
-                continue
-            name, variables = entry.get("file"), substitute(entry.get("variables", {}), constants)
-            if not isinstance(name, str) or not _is_below(home, name):
-                self._wrong(path, f"expected a file of this table's directory or below to include, got {name!r:.60}")
-            elif not isinstance(variables, dict) or not all(_is_constant(value) for value in variables.values()):
-                self._wrong(path, f"expected texts and numbers as variables of {name}, got {variables!r:.60}")
+    def _included(self, data: Any, path: str, constants: Constants, above: Files) -> Iterator[Table]:
+        """The tables that this one includes."""
+        here = os.path.realpath(path)
+        for found in read_includes(data, path, constants):
+            if isinstance(found, str):
+                self._wrong(path, found)
+            elif os.path.realpath(found.path) in (*above, here):
+                names = " -> ".join(PurePath(file).name for file in (*above, path, found.path))
+                self._wrong(path, f"expected files that do not include each other, got {names}")
             else:
-                found.append((os.path.join(home, name), variables))
-        return found
+                yield self.read(found.path, found.variables, (*above, here))
 
 
-def _check_count(rules: Sequence[Rule], path: str) -> None:
-    if len(rules) > MAX_RULES:
-        raise FormatError(path, f"expected at most {MAX_RULES} rules, got {len(rules)}")
+def _filled(item: Any, constants: Constants, derived: Mapping[str, Any]) -> Any:
+    """A rule with the constants put in. RuleError where it has other variables than the table."""
+    text = repr(item)
+    if "${" not in text and len(text) <= LONGEST:
+        return item
+    filled = substitute(item, constants)
+    unknown = {name for name in VARIABLE.findall(repr(filled)) if name not in derived}
+    if unknown:
+        raise RuleError(f"expected variables that the table has, got {_listing(unknown, [*constants, *derived])}")
+    return filled
+
+
+def _needed(wanted: Iterable[str], below: Sequence[Mapping[str, Any]], own: Set[str]) -> dict[str, Any]:
+    """Those of the derived variables of included files that are wanted, and what these need besides a table's own."""
+    there: dict[str, Any] = {}
+    for derived in below:
+        there = {**derived, **there}
+    found: set[str] = set()
+    left = list(wanted)
+    while left:
+        name = left.pop()
+        if name in there and name not in found and name not in own:
+            found.add(name)
+            left += variables_in(there[name])
+    return {name: value for name, value in there.items() if name in found}
 
 
 def _with_defaults(own: Mapping[str, Any], others: Mapping[str, Any]) -> dict[str, Any]:
@@ -264,49 +272,6 @@ def _with_defaults(own: Mapping[str, Any], others: Mapping[str, Any]) -> dict[st
     return found
 
 
-def _depth(data: Any) -> int:
-    """Levels of tables and lists in each other."""
-    depth, level = 0, [data]
-    while level and depth <= DEEPEST:
-        below = [item.values() if isinstance(item, dict) else item for item in level if isinstance(item, (dict, list))]
-        level = [item for items in below for item in items]
-        depth += 1
-    return depth
-
-
-def _odd(data: Any) -> Iterator[str]:
-    """What of the data has no place in a table: a date, bytes, a number as a name, a number of too many digits."""
-    if isinstance(data, dict):
-        for key, item in data.items():
-            if not isinstance(key, str):
-                yield f"{key!r:.40} as a name"
-            yield from _odd(item)
-    elif isinstance(data, list):
-        for item in data:
-            yield from _odd(item)
-    elif isinstance(data, int) and abs(data) >= _LARGEST:
-        yield "a number of more than 300 digits"
-    elif not isinstance(data, (str, int, float, type(None))):
-        yield f"the {type(data).__name__} {data!s:.40}"
-
-
-def _is_finite(data: Any) -> bool:
-    """Whether no number of the data is infinite or none."""
-    if isinstance(data, Mapping):
-        data = list(data.values())
-    return all(map(_is_finite, data)) if isinstance(data, list) else not isinstance(data, float) or math.isfinite(data)
-
-
-def _is_constant(value: Any) -> bool:
-    return isinstance(value, (str, int)) and not isinstance(value, bool)
-
-
-def _is_below(home: str, name: str) -> bool:
-    """Whether the file lies in the directory or below it, behind all links."""
-    if not name or "\0" in name or os.path.isabs(name):
-        return False
-    real = os.path.realpath(home or ".")
-    try:
-        return os.path.commonpath([real, os.path.realpath(os.path.join(real, name))]) == real
-    except UnicodeEncodeError:
-        return False
+def _listing(names: Iterable[str], known: Iterable[str]) -> str:
+    """Unknown names, with the known ones that they may be meant for."""
+    return listing(with_near(name, list(known)) for name in sorted(names))

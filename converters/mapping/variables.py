@@ -18,9 +18,9 @@ from typing import Any
 
 from tensorferry.formats.tensor import Tensor
 
-from .hole import PatternError
-from .matcher import Steps
-from .pattern import lone_pattern
+from .patterns.hole import PatternError
+from .patterns.matcher import Steps
+from .patterns.pattern import lone_pattern
 
 _LARGEST = 10**18
 
@@ -55,6 +55,8 @@ def resolve(derived: Mapping[str, Any], tensors: Mapping[str, Tensor], steps: St
 def substitute(data: Any, values: Mapping[str, Number]) -> Any:
     """The data with each `${name}` that has a value replaced by it. VariableError where a text gets too long."""
     if isinstance(data, str):
+        if "${" not in data and len(data) <= LONGEST:
+            return data
         if (long := length(data, values)) > LONGEST:
             raise VariableError(f"expected texts of at most {LONGEST} characters, got {long}")
         return VARIABLE.sub(lambda match: str(values.get(match[1], match[0])), data)
@@ -73,6 +75,8 @@ def length(data: Any, values: Mapping[str, Number]) -> int:
         return sum(length(item, values) for item in data)
     if not isinstance(data, str):
         return 0
+    if "${" not in data:
+        return len(data)
     return len(data) + sum(len(str(values.get(name, ""))) for name in VARIABLE.findall(data))
 
 

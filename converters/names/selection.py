@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from tensorferry.formats.errors import NameMapError, listing
 from tensorferry.formats.tensor import Tensor
 
-from .table import expand_scopes, invert_table, merge_tables
+from .table import expand_scopes, invert_table, merge_tables, path_of
 
 EMA_SUFFIX = "ExponentialMovingAverage"
 """What TensorFlow appends, after a slash, to a variable's name for the moving average of its value."""
@@ -106,7 +106,7 @@ def select_names(
     _choose(selection, include, exclude, {name: why for name, why in (surplus or {}).items() if name not in whole})
     _make_room(selection, merge_tables(oriented), whole)
     if whole:
-        _rename(selection, whole)
+        _rename(selection, whole, {path_of(table): turned for table, turned in zip(tables, oriented, strict=True)})
     return selection
 
 
@@ -126,18 +126,21 @@ def shadow_pairs(names: Collection[str], suffix: str = EMA_SUFFIX) -> dict[str, 
     return {variable: shadow for variable, shadow in pairs.items() if variable not in shadows}
 
 
-def missing_names(missing: Iterable[str], available: Collection[str], place: str, hint: str = "") -> NameMapError:
+def missing_names(
+    missing: Iterable[str], available: Collection[str], place: str, hint: str = "", path: str = ""
+) -> NameMapError:
     """The error `v2: not in the checkpoint; it has: v1`, for one name or several, with near names for each.
 
-    `place` says where the names should have been.
+    `place` says where the names should have been, `path` which file asks for them.
     """
     names = list(dict.fromkeys(missing))
+    before = f"{path}: " if path else ""
     if len(available) <= _FEW:
         has = f"it has: {listing(sorted(available), _FEW)}" if available else "it has none"
-        return NameMapError(listing(names), f"not in {place}; {has}", hint=hint)
+        return NameMapError(before + listing(names), f"not in {place}; {has}", hint=hint)
     near = {name: near_names(name, available) for name in names[:_MOST_NEAR]}
     parts = [f"{name} (near: {', '.join(near[name])})" if near.get(name) else name for name in names]
-    return NameMapError(listing(parts), f"not in {place}, which has {len(available)} names", hint=hint)
+    return NameMapError(before + listing(parts), f"not in {place}, which has {len(available)} names", hint=hint)
 
 
 def near_names(name: str, available: Iterable[str], count: int = _NEAR) -> list[str]:
@@ -205,12 +208,14 @@ def _choose(selection: Selection, include: Sequence[str], exclude: Sequence[str]
 def _oriented(table: Mapping[str, str], selection: Selection, in_scopes: Collection[str]) -> Mapping[str, str]:
     """The table as {name in the source: name in the result}, its scopes as those names that are in them."""
     names = {*selection.entries, *selection.dropped}
-    table = expand_scopes(table, in_scopes)
-    if not table or any(old in names for old in table) or not all(new in names for new in table.values()):
-        return table
-    arrows = listing((f"{old} -> {new}" for new, old in table.items()), _FEW)
+    whole = expand_scopes(table, in_scopes)
+    turned = expand_scopes({new: old for old, new in table.items()}, in_scopes)
+    if not table or any(old in names for old in whole) or not all(name in names for name in turned):
+        return whole
+    back = invert_table(table, path_of(table) or "table")
+    arrows = listing((f"{old} -> {new}" for old, new in back.items()), _FEW)
     selection.notes.append(f"a table fits only the other way round, and is read so: {arrows}")
-    return invert_table(table)
+    return turned
 
 
 def _make_room(selection: Selection, table: Mapping[str, str], rename: Mapping[str, str]) -> None:
@@ -221,7 +226,12 @@ def _make_room(selection: Selection, table: Mapping[str, str], rename: Mapping[s
             selection.dropped[entry.source] = "the table gives the name to another"
 
 
-def _rename(selection: Selection, rename: Mapping[str, str]) -> None:
+def _rename(selection: Selection, rename: Mapping[str, str], tables: Mapping[str, Collection[str]]) -> None:
+    """Gives the entries their new names. `tables` says in which file a name stands."""
+
+    def files(names: Iterable[str]) -> str:
+        return listing(path for path, table in tables.items() if path and any(name in table for name in names))
+
     missing = [old for old in rename if old not in selection.entries]
     if missing:
         hint = ""
@@ -234,7 +244,7 @@ def _rename(selection: Selection, rename: Mapping[str, str]) -> None:
             hint = f"left out before: {listing(f'{old} ({selection.dropped[old]})' for old in excluded)}"
         elif all(new in selection.entries for new in rename.values()):
             hint = "a table goes from names in the source to names in the result; this one looks inverted"
-        raise missing_names(missing, selection.entries, "the source", hint)
+        raise missing_names(missing, selection.entries, "the source", hint, files(missing))
     sources: dict[str, list[str]] = {}
     renamed: dict[str, Entry] = {}
     for old, entry in selection.entries.items():
@@ -243,8 +253,11 @@ def _rename(selection: Selection, rename: Mapping[str, str]) -> None:
         renamed[new] = Entry(new, entry.source, entry.tensor, entry.averaged)
     doubled = [f"{new} <- {', '.join(olds)}" for new, olds in sources.items() if len(olds) > 1]
     if doubled:
-        raise NameMapError("rename", f"expected a name for each tensor, got several for one: {listing(doubled)}")
+        where = files(old for new, olds in sources.items() if len(olds) > 1 for old in olds)
+        raise NameMapError(
+            where or "rename", f"expected a name for each tensor, got several for one: {listing(doubled)}"
+        )
     empty = [old for old, new in rename.items() if not new]
     if empty:
-        raise NameMapError("rename", f"expected a name to rename to, got none for: {listing(empty)}")
+        raise NameMapError(files(empty) or "rename", f"expected a name to rename to, got none for: {listing(empty)}")
     selection.entries = renamed

@@ -24,14 +24,27 @@ from typing import Any
 from tensorferry.formats.errors import FormatError, NameMapError, UsageError, listing
 
 
-def read_table(path: str | os.PathLike[str]) -> dict[str, str]:
+class NameTable(dict[str, str]):
+    """A flat table of a file, whose `path` messages name."""
+
+    def __init__(self, names: Mapping[str, str], path: str) -> None:
+        super().__init__(names)
+        self.path = path
+
+
+def path_of(table: object) -> str:
+    """The path of a table's file; nothing where it is of no file."""
+    return str(getattr(table, "path", ""))
+
+
+def read_table(path: str | os.PathLike[str]) -> NameTable:
     """The flat table in a file. FormatError where the file holds none, NameMapError on a doubled name."""
     from ..mapping.document import read_document  # 2 ms, and few conversions have a table
 
     return flat_table(read_document(path).data, path)
 
 
-def flat_table(table: Any, path: object) -> dict[str, str]:
+def flat_table(table: Any, path: str | os.PathLike[str]) -> NameTable:
     """The flat table that a file's data are. FormatError where they are none."""
     if isinstance(table, dict) and set(table) == {"rename"} and isinstance(table["rename"], dict):
         table = table["rename"]
@@ -42,7 +55,7 @@ def flat_table(table: Any, path: object) -> dict[str, str]:
         problem = f"expected names on the right, got something else for: {listing(wrong)}"
         meant = any(isinstance(table[old], list) or str(old).startswith("rule") for old in wrong)
         raise FormatError(path, problem, hint="a table of rules has a list of them, [[rules]]" if meant else "")
-    return table
+    return NameTable(table, os.fspath(path))
 
 
 def parse_renames(pairs: Iterable[str]) -> dict[str, str]:
@@ -85,7 +98,8 @@ def expand_scopes(table: Mapping[str, str], names: Collection[str]) -> dict[str,
     scopes = {old: new for old, new in table.items() if old.endswith("/") or new.endswith("/")}
     half = [f"{old} -> {new}" for old, new in scopes.items() if not (old.endswith("/") and new.endswith("/"))]
     if half:
-        raise NameMapError("table", f"expected scopes to go to scopes, both ending in a slash, got: {listing(half)}")
+        where = path_of(table) or "table"
+        raise NameMapError(where, f"expected scopes to go to scopes, both ending in a slash, got: {listing(half)}")
     if not scopes:
         return dict(table)
     expanded = {old: new for old, new in table.items() if old not in scopes}

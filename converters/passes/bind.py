@@ -13,7 +13,7 @@ whole variable's name once all is averaged and renamed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 from tensorferry.formats.box import box_of
@@ -50,7 +50,9 @@ def bind(
             bound[name] = entry
     if missing:
         keys = {**saver, **{name: part.key for name, part in slices.items()}}
-        raise missing_names(missing, selection.entries, "the checkpoint", _hint(missing, selection, keys))
+        raise missing_names(
+            missing, selection.entries, "the checkpoint", _hint(missing, selection, keys, bound.values())
+        )
     return bound
 
 
@@ -85,9 +87,18 @@ def _candidates(
         yield selection.entries[shared.decode("utf-8", "replace")]
 
 
-def _hint(missing: list[str], selection: Selection, saver: Mapping[str, str]) -> str:
+def _hint(missing: list[str], selection: Selection, saver: Mapping[str, str], used: Iterable[Entry]) -> str:
     left_out = [f"{name} ({selection.dropped[name]})" for name in missing if name in selection.dropped]
     if left_out:
         return f"left out before: {listing(left_out)}"
     keys = [f"{saver[name]} for {name}" for name in missing if saver.get(name, name) != name]
-    return f"the graph's Saver looks for {listing(keys)}" if keys else ""
+    if keys:
+        return f"the graph's Saver looks for {listing(keys)}"
+    idle = selection.entries.keys() - {entry.target for entry in used}
+    alike = {_ending(name): name for name in sorted(idle, reverse=True)}
+    pairs = [f"{alike[_ending(name)]}={name}" for name in missing if _ending(name) in alike]
+    return f"if it has another name there: --rename {pairs[0]}, or for many a table, convert --map" if pairs else ""
+
+
+def _ending(name: str) -> str:
+    return name.rpartition("/")[2]

@@ -11,6 +11,7 @@ from tensorferry.api import EMA_SUFFIX
 from .options import EmaCommand, ema_option, json_option, print_json, scheme_option
 
 if TYPE_CHECKING:
+    from tensorferry.converters.mapping.inverse import Inverse
     from tensorferry.converters.mapping.table import Table
 
 
@@ -94,10 +95,10 @@ def check(table: str, src: str | None, plan: bool, ema: str | None, scheme: str 
     if src is None:
         if not isinstance(found, Table):
             return print_json({"names": len(found)}) if as_json else click.echo(f"{len(found)} names")
-        back, problems = invert_rules(found.rules)
+        back = invert_rules(found.rules)
         if as_json:
-            return print_json({"rules": len(found.rules), "with_inverse": len(back), "without": problems})
-        return click.echo(f"{len(found.rules)} rules, {len(back)} of them with an inverse")
+            return print_json({"rules": len(found.rules), "with_inverse": len(back.rules), "without": back.problems})
+        return click.echo(f"{len(found.rules)} rules, {len(back.rules)} of them with an inverse")
     selection = check_map(found, src, ema, scheme)
     report = plan_of(selection, src)
     if as_json:
@@ -124,7 +125,7 @@ def invert(table: str, src: str | None, partial: bool, scheme: str | None, as_js
 
     A table of rules gives TOML, or JSON with --json; a flat one gives JSON, {target: source}.
     """
-    from tensorferry.converters.mapping.inverse import doubts, invert_rules
+    from tensorferry.converters.mapping.inverse import invert_rules
     from tensorferry.converters.mapping.presets import read_map
     from tensorferry.converters.mapping.spell import toml_table
     from tensorferry.converters.mapping.table import Table
@@ -134,14 +135,14 @@ def invert(table: str, src: str | None, partial: bool, scheme: str | None, as_js
     found = read_map(table)
     if not isinstance(found, Table):
         return print_json(invert_table(found, table))
-    rules, problems = invert_rules(found.rules) if src is None else _invert_for(found, src, scheme)
-    if problems and not partial:
-        raise of_many(NameMapError, table, problems, "has no inverse: ", hint="--partial leaves that out")
-    for problem in problems:
+    back = invert_rules(found.rules) if src is None else _invert_for(found, src, scheme)
+    if back.problems and not partial:
+        raise of_many(NameMapError, table, back.problems, "has no inverse: ", hint="--partial leaves that out")
+    for problem in back.problems:
         click.echo(f"left out: {one_line(problem)}", err=True)
-    for doubt in doubts(found.rules) if src is None else ():
+    for doubt in back.doubts:
         click.echo(f"note: {one_line(doubt)} (with SRC that is checked)", err=True)
-    return print_json({"rules": rules}) if as_json else click.echo(toml_table(rules))
+    return print_json({"rules": back.rules}) if as_json else click.echo(toml_table(back.rules))
 
 
 @map_.command()
@@ -213,7 +214,7 @@ def _doing(rule: Any) -> str:
     return "".join(f"  [{text}]" for text in [*conditions, *["optional"] * rule.optional])
 
 
-def _invert_for(table: Table, src: str, scheme: str | None) -> tuple[list[dict[str, Any]], list[str]]:
+def _invert_for(table: Table, src: str, scheme: str | None) -> Inverse:
     from tensorferry.converters.jobs.check_map import weights_of
     from tensorferry.converters.mapping.inverse import invert_plan
     from tensorferry.converters.mapping.plan import make_plan

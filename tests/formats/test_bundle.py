@@ -210,6 +210,6 @@ def test_twenty_thousand_entries_open_quickly(tmp_path, slices):
         rows[b"v"] = entry(1, (8000,), slices=boxes)
     (tmp_path / "m.index").write_bytes(table([(b"", header()), *sorted(rows.items())], per_block=4000))
     (tmp_path / "m.data-00000-of-00001").write_bytes(bytes(4 * count))
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(read_bundle(tmp_path / "m")) == (1 if slices else count)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2

@@ -307,9 +307,9 @@ def test_optimizers_that_share_everything_take_no_longer() -> None:
         *optimizers,
         *(node({}, f"k{number}") for number in range(count)),
     ]
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(read(*nodes)) == count + 1
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 def test_twenty_thousand_variables_take_no_second() -> None:
@@ -317,9 +317,9 @@ def test_twenty_thousand_variables_take_no_second() -> None:
     count = 20_000
     nodes = [node({"layers": 1}), node({str(n): n + 2 for n in range(count)})]
     nodes += [node({}, f"layers/{n}{VALUE}", f"layer_{n}/kernel") for n in range(count)]
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(read(*nodes)) == count
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 GRAPHS = {name: read_bundle(FIXTURES[name].prefix) for name in OBJECTS}

@@ -11,7 +11,7 @@ import pytest
 
 from tensorferry.formats.dtype import FLOAT32
 from tensorferry.formats.errors import FormatError
-from tensorferry.formats.room import Room, borrowed, stretch
+from tensorferry.formats.room import Room, StoppedError, borrowed, stretch
 from tensorferry.formats.tensor import ArrayTensor, FileTensor
 
 DATA = np.random.default_rng(0).bytes(3 << 20)
@@ -227,6 +227,77 @@ def test_who_waits_for_one_that_fails_tries_for_himself() -> None:
                 pass
         assert not room._held
         assert not +room._borrowing
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> threading.Semaphore:
+    """Released whenever somebody begins to wait."""
+    begun, original = threading.Semaphore(0), threading.Condition.wait
+
+    def wait(self: threading.Condition, timeout: float | None = None) -> bool:
+        if timeout is None:
+            begun.release()
+        return original(self, timeout)
+
+    monkeypatch.setattr(threading.Condition, "wait", wait)
+    return begun
+
+
+def test_nobody_waits_for_place_in_a_room_that_is_stopped(waits: threading.Semaphore) -> None:
+    first, second = Counting(100), Counting(100)
+    caught: list[type[BaseException]] = []
+    with Room(400) as room:
+
+        def other() -> None:
+            with room_of(room), pytest.raises(StoppedError) as error, borrowed(second):
+                pass
+            caught.append(error.type)
+
+        thread = threading.Thread(target=other, daemon=True)
+        with borrowed(first):
+            thread.start()
+            assert waits.acquire(timeout=10)
+            room.stop()
+            thread.join(10)
+            assert caught == [StoppedError]
+            with pytest.raises(StoppedError), borrowed(second):
+                pass
+    assert second.reads == 0
+
+
+def test_nobody_waits_for_another_to_read_in_a_room_that_is_stopped(waits: threading.Semaphore) -> None:
+    tensor = Counting(10)
+    caught: list[type[BaseException]] = []
+    with Room() as room:
+
+        def other() -> None:
+            with room_of(room), pytest.raises(StoppedError) as error, borrowed(tensor, 2):
+                pass
+            caught.append(error.type)
+
+        thread = threading.Thread(target=other, daemon=True)
+
+        def numpy() -> Any:
+            thread.start()
+            assert waits.acquire(timeout=10)
+            room.stop()
+            thread.join(10)
+            return np.zeros(10, np.float32)
+
+        tensor.numpy = numpy  # type: ignore[method-assign]
+        with borrowed(tensor, 2):
+            assert caught == [StoppedError]
+
+
+def test_what_is_given_back_after_the_room_was_left() -> None:
+    tensor = Counting(10)
+    room = Room()
+    room.enter()
+    held = borrowed(tensor)
+    held.__enter__()
+    room.leave(check=False)
+    held.__exit__(None, None, None)
+    assert not room._held
 
 
 class room_of:  # noqa: N801 - reads as a context

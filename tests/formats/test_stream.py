@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from tensorferry.formats import stream
 from tensorferry.formats.atomic import OutputSet
 from tensorferry.formats.dtype import DTYPES, FLOAT32
 from tensorferry.formats.errors import DestinationError, FormatError
-from tensorferry.formats.room import stretch
+from tensorferry.formats.room import LIMIT, borrowed, stretch
 from tensorferry.formats.stream import LARGE, Sink, copy, watcher
 from tensorferry.formats.tensor import ArrayTensor, FileTensor, SplatTensor, Tensor
 
@@ -202,6 +202,103 @@ def test_a_sink_checks_what_its_values_share(tmp_path: Path) -> None:
         appended(tmp_path / "out", pieces, KeyboardInterrupt())
 
 
+class Whole(Tensor):
+    """So large that a room has place for one."""
+
+    def __init__(self) -> None:
+        super().__init__(DTYPES["uint8"], (LIMIT,))
+
+    def chunks(self) -> Iterator[bytes]:
+        raise NotImplementedError
+
+    def numpy(self) -> Any:
+        return np.zeros((), np.uint8)
+
+
+class Borrower(Tensor):
+    """Borrows; then comes what `then` does."""
+
+    def __init__(self, then: Callable[[], None], size: int = LARGE) -> None:
+        super().__init__(DTYPES["uint8"], (size,))
+        self.then = then
+        self.whole = Whole()
+
+    def _borrowed(self) -> Iterator[None]:
+        with borrowed(self.whole):
+            yield
+
+    def chunks(self) -> Iterator[bytes]:
+        held = self._borrowed()  # an error's traceback will keep it as it is
+        next(held)
+        self.then()
+        yield bytes(self.size)
+
+    def numpy(self) -> Any:
+        raise NotImplementedError
+
+
+class Later(Borrower):
+    """Borrows after `event`; tells by `begun` that it would."""
+
+    def __init__(self, event: threading.Event, begun: threading.Event) -> None:
+        super().__init__(lambda: None)
+        self.event, self.begun = event, begun
+
+    def chunks(self) -> Iterator[bytes]:
+        self.begun.set()
+        assert self.event.wait(10)
+        yield from super().chunks()
+
+
+@pytest.mark.parametrize("size", [LARGE, 1], ids=["a thread", "the owner"])
+@pytest.mark.parametrize("error", [FormatError("bad", "is damaged"), KeyboardInterrupt("now")], ids=["error", "break"])
+def test_nobody_waits_for_what_a_failure_keeps(tmp_path: Path, size: int, error: BaseException) -> None:
+    has_it, begun = threading.Event(), threading.Event()
+
+    def fail() -> None:
+        assert begun.wait(10)
+        has_it.set()
+        raise error
+
+    found: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            appended(tmp_path / "out", {"good": Later(has_it, begun), "bad": Borrower(fail, size)})
+        except BaseException as caught:
+            found.append(caught)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert found == [error]
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_owner_does_not_wait_for_what_a_thread_keeps(tmp_path: Path) -> None:
+    has_it, begun = threading.Event(), threading.Event()
+
+    def fail() -> None:
+        assert begun.wait(10)
+        has_it.set()
+        raise FormatError("bad", "is damaged")
+
+    later = Later(has_it, begun)
+    later.shape = (1,)
+    found: list[str] = []
+
+    def run() -> None:
+        with pytest.raises(FormatError) as error:
+            appended(tmp_path / "out", {"bad": Borrower(fail), "good": later})
+        found.append(str(error.value))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert found == ["bad: is damaged"]
+    assert not list(tmp_path.iterdir())
+
+
 class Part(Slow):
     """Made of `whole`; tells by what thread it is written, and takes its time."""
 
@@ -220,11 +317,18 @@ class Part(Slow):
 
 
 def test_values_that_need_the_same_are_written_by_one_thread(tmp_path: Path) -> None:
-    one, other = Slow(1), Slow(1)
+    one, other = ArrayTensor(np.zeros(1)), ArrayTensor(np.zeros(1))
     told: list[tuple[Tensor | None, int]] = []
-    wholes = [one, one, one, other, other, other, None, None, one]
+    wholes = [one, other, one, other, None, other, None, one]
     appended(tmp_path / "out", {f"v{n}": Part(whole, told) for n, whole in enumerate(wholes)})
     assert (tmp_path / "out").stat().st_size == len(wholes) * LARGE
     assert len(told) == len(wholes)
-    assert len({thread for whole, thread in told[:6] if whole is other}) == 1
-    assert len({thread for whole, thread in told[:6] if whole is one}) == 1
+    for whole in (one, other):
+        assert len({thread for part, thread in told if part is whole}) == 1
+
+
+def test_what_values_need_and_is_gone(tmp_path: Path) -> None:
+    whole = FileTensor(FLOAT32, (2,), tmp_path / "data", 0, name="x")
+    with pytest.raises(FormatError) as error:
+        appended(tmp_path / "out", {"a": Part(whole, []), "b": Part(whole, [])})
+    assert str(error.value) == f"{tmp_path / 'data'}: expected to read 'a', got: No such file or directory"

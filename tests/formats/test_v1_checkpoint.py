@@ -516,9 +516,9 @@ def test_twenty_thousand_tensors_are_read_quickly(tmp_path: Path) -> None:
     names = [f"layer{index:05d}/bias" for index in range(20_000)]
     tensors = [(name, FLOAT, (2,), [extents]) for name in names]
     path = write(tmp_path / "v1", tensors, [saved(name, extents, 5, bytes(8)) for name in names], per_block=4000)
-    start = time.perf_counter()
+    start = time.process_time()
     assert sum(len(tensor.tobytes()) for tensor in read_v1(path).values()) == 160_000
-    assert time.perf_counter() - start < 8
+    assert time.process_time() - start < 8
 
 
 @pytest.mark.parametrize(("dtype", "field", "value"), [(FLOAT, 5, b"\0\0\x80\x3f"), (INT32, 7, b"\x80\x80\x80\x01")])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from tensorferry.converters.jobs.shards import parse_size, plan_shards, shard_index, shard_names
 from tensorferry.formats.errors import UsageError
 from tensorferry.formats.tensor import ArrayTensor
-from tests.cli import ferried
+from tests.cli import ferried, refused
 from tests.fixture import FIXTURES
 
 
@@ -43,15 +44,66 @@ def test_names_and_index_are_as_hugging_face_has_them() -> None:
     }
 
 
-def test_what_an_older_result_has_left_is_told(tmp_path: Path) -> None:
+OLDER = "takes the place of an older result: "
+
+
+class TestOlderResults:
+    """Of the same name in another number of files: readers would find these, or both."""
+
     source = FIXTURES["mnist"].prefix
-    ferried("convert", source, tmp_path / "m.safetensors", "--max-shard-size", "15kB")
-    ferried("convert", source, tmp_path / "m.ckpt", "--max-shard-size", "15kB")
-    assert ferried("convert", source, tmp_path / "m.npz", "--json").json["notes"] == []
-    notes = ferried("convert", source, tmp_path / "m.safetensors", "--json").json["notes"]
-    files = ", ".join([*(f"m-0000{number}-of-00003.safetensors" for number in (1, 2, 3)), "m.safetensors.index.json"])
-    assert notes == [f"files of an older result are still there: {files}"]
-    notes = ferried("convert", source, tmp_path / "m.ckpt", "--force", "--json").json["notes"]
-    files = ", ".join(f"m.ckpt.data-0000{number}-of-00003" for number in range(3))
-    assert notes == [f"files of an older result are still there: {files}"]
-    assert ferried("convert", source, tmp_path / "other.ckpt", "--force", "--json").json["notes"] == []
+
+    @pytest.mark.parametrize(
+        ("name", "left", "several", "removed"),
+        [
+            (
+                "m.safetensors",
+                "m.safetensors",
+                ["m-00001-of-00003.safetensors", "m-00002-of-00003.safetensors", "m-00003-of-00003.safetensors"],
+                "m.safetensors.index.json",
+            ),
+            ("m.ckpt", "m.ckpt.data-00000-of-00001", [f"m.ckpt.data-0000{n}-of-00003" for n in range(3)], ""),
+        ],
+    )
+    def test_they_are_removed(self, name: str, left: str, several: list[str], removed: str, tmp_path: Path) -> None:
+        there = [*several, *filter(None, [removed])]
+        ferried("convert", self.source, tmp_path / name, "--max-shard-size", "15kB")
+        assert "already (--force replaces" in refused("convert", self.source, tmp_path / name)
+        assert (tmp_path / several[0]).exists()
+        notes = ferried("convert", self.source, tmp_path / name, "--force", "--json").json["notes"]
+        assert f"{OLDER}{', '.join(there)}" in notes
+        assert left in os.listdir(tmp_path)
+        assert not set(there) & set(os.listdir(tmp_path))
+        words = ["convert", self.source, tmp_path / name, "--max-shard-size", "15kB", "--force", "--json"]
+        notes = ferried(*words).json["notes"]
+        assert f"{OLDER}{left}" in notes
+        assert left not in os.listdir(tmp_path)
+        assert set(there) <= set(os.listdir(tmp_path))
+
+    def test_none_without_force(self, tmp_path: Path) -> None:
+        ferried("convert", self.source, tmp_path / "m.safetensors")
+        before = (tmp_path / "m.safetensors").read_bytes()
+        message = refused("convert", self.source, tmp_path / "m.safetensors", "--max-shard-size", "15kB")
+        assert message == f"{tmp_path}: has m.safetensors already (--force replaces them)"
+        assert os.listdir(tmp_path) == ["m.safetensors"]
+        assert (tmp_path / "m.safetensors").read_bytes() == before
+
+    def test_the_source_is_none(self, tmp_path: Path) -> None:
+        ferried("convert", self.source, tmp_path / "m.safetensors", "--max-shard-size", "15kB")
+        before = set(os.listdir(tmp_path))
+        index = tmp_path / "m.safetensors.index.json"
+        notes = ferried("convert", index, tmp_path / "m.safetensors", "--force", "--json").json["notes"]
+        assert any(note.startswith("the source stays beside it: m-00001-of-00003.safetensors, ") for note in notes)
+        assert set(os.listdir(tmp_path)) == before | {"m.safetensors"}
+
+    def test_others_stay(self, tmp_path: Path) -> None:
+        ferried("convert", self.source, tmp_path / "m.safetensors")
+        for other in ("n.safetensors", "m-1.safetensors", "m.safetensors.bak", "xm.safetensors"):
+            (tmp_path / other).write_text("mine")
+        ferried("convert", self.source, tmp_path / "m.safetensors", "--max-shard-size", "15kB", "--force")
+        assert {"n.safetensors", "m-1.safetensors", "m.safetensors.bak", "xm.safetensors"} < set(os.listdir(tmp_path))
+        assert "m.safetensors" not in os.listdir(tmp_path)
+
+    def test_a_dry_run_removes_nothing(self, tmp_path: Path) -> None:
+        ferried("convert", self.source, tmp_path / "m.safetensors")
+        ferried("convert", self.source, tmp_path / "m.safetensors", "--max-shard-size", "9kB", "--force", "--dry-run")
+        assert os.listdir(tmp_path) == ["m.safetensors"]

@@ -72,7 +72,8 @@ def test_a_regular_expression_with_several_targets_and_its_inverse(tmp_path: Pat
     rule = {"regex": "(.*)/qkv", "to": ["{1}/q", "{1}/k"], "do": {"chunk": {"axis": 0, "parts": 2}}}
     (tmp_path / "t.json").write_text(json.dumps({"rules": [rule]}))
     problem = "a regular expression is turned around for one target only; a name with holes for more"
-    assert invert_rules(read_rules(tmp_path / "t.json").rules) == ([], [f"t.json line 1: {problem}"])
+    back = invert_rules(read_rules(tmp_path / "t.json").rules)
+    assert (back.rules, back.problems) == ([], [f"t.json line 1: {problem}"])
 
 
 def test_show_tells_a_description_without_a_title(tmp_path: Path) -> None:

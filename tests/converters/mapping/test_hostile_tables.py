@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tensorferry.converters.mapping import matcher
 from tensorferry.converters.mapping import table as tables
 from tensorferry.converters.mapping.config import config_of
-from tensorferry.converters.mapping.matcher import Steps
+from tensorferry.converters.mapping.patterns import matcher
+from tensorferry.converters.mapping.patterns.matcher import Steps
+from tensorferry.converters.mapping.patterns.regex import compile_regex
 from tensorferry.converters.mapping.plan import make_plan
 from tensorferry.converters.mapping.presets import read_map
-from tensorferry.converters.mapping.regex import compile_regex
 from tensorferry.converters.mapping.rule import read_rule
 from tensorferry.converters.mapping.table import Table, read_rules
 from tensorferry.converters.mapping.variables import VariableError, resolve
@@ -117,6 +118,21 @@ class TestSizes:
         rules = [{"regex": f"x{{1000}}x{{1000}}x{{1000}}y{n}", "to": "a"} for n in range(7)]
         text = "expected shorter patterns: all together they are too long to be matched"
         assert refusal(written(tmp_path, {"rules": rules})) == text
+
+    @pytest.mark.parametrize("ending", ["json", "toml"])
+    def test_many_rules_take_time_in_proportion(self, ending: str, tmp_path: Path) -> None:
+        """0.06 ms or so for each; two looks at every pair would be 10^8."""
+        words = ((f"layer_{n}/{{p:kernel|bias}}", f"l.{n}.{{p:weight|bias}}") for n in range(10_000))
+        if ending == "json":
+            path = written(tmp_path, {"rules": [{"from": old, "to": new} for old, new in words]})
+        else:
+            path = tmp_path / "t.toml"
+            path.write_text("".join(f'[[rules]]\nfrom = "{old}"\nto = "{new}"\n' for old, new in words))
+        start = time.process_time()
+        table = read_map(path)
+        assert time.process_time() - start < 8
+        assert isinstance(table, Table)
+        assert str(table.rules[-1]) == "layer_9999/{p:kernel|bias} -> l.9999.{p:weight|bias}"
 
     def test_rules_of_included_files_are_counted_one_by_one(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tensorferry.converters.mapping import order
-from tensorferry.converters.mapping.inverse import doubts, invert_plan, invert_rule, invert_rules
-from tensorferry.converters.mapping.verb import NoInverseError
+from tensorferry.converters.mapping.inverse import invert_plan, invert_rule, invert_rules
+from tensorferry.converters.mapping.verbs.verb import NoInverseError
 from tensorferry.formats.tensor import ArrayTensor
 
 from .tables import planned, rules, tensors
@@ -82,11 +82,9 @@ def test_no_way_back(item, message):
 
 
 def test_each_rule_without_one_is_named():
-    found, problems = invert_rules(
-        rules({"from": "a", "to": "b"}, {"from": "c", "drop": True}, {"from": "d*", "to": "e"})
-    )
-    assert found == [{"from": "b", "to": "a"}]
-    assert problems == ["rule 2: c is dropped", "rule 3: * of d* is not in the result's name"]
+    back = invert_rules(rules({"from": "a", "to": "b"}, {"from": "c", "drop": True}, {"from": "d*", "to": "e"}))
+    assert back.rules == [{"from": "b", "to": "a"}]
+    assert back.problems == ["rule 2: c is dropped", "rule 3: * of d* is not in the result's name"]
 
 
 class TestOfPlans:
@@ -95,9 +93,9 @@ class TestOfPlans:
     def back(self, *items):
         plan = planned(self.source, *items)
         assert not plan.problems
-        found, problems = invert_plan(plan, self.source)
+        back = invert_plan(plan, self.source)
         made = {name: tensor for move in plan.moves for name, tensor in move.targets.items()}
-        return found, problems, planned(made, *found)
+        return back.rules, back.problems, planned(made, *back.rules)
 
     def test_shapes_are_known(self):
         items = [
@@ -115,7 +113,7 @@ class TestOfPlans:
         items = [{"from": "a", "to": "c.1"}, {"from": "**", "to": "**.1"}]
         source = tensors(a=(2,), b=(2,))
         plan = planned(source, *items)
-        found, _ = invert_plan(plan, source)
+        found = invert_plan(plan, source).rules
         made = {name: tensor for move in plan.moves for name, tensor in move.targets.items()}
         self.check(planned(made, *found), source)
 
@@ -176,13 +174,13 @@ def test_there_and_back(table):
     source, items = table
     plan = planned(source, *items)
     assert plan.all_problems(source, allow_unmatched=False, allow_unused=False) == []
-    found, problems = invert_plan(plan, source)
-    assert problems == []
+    back = invert_plan(plan, source)
+    assert back.problems == []
     made = {name: tensor for move in plan.moves for name, tensor in move.targets.items()}
-    TestOfPlans.check(planned(made, *found), source)
-    by_rule, without = invert_rules(rules(*items))
-    if not without:
-        TestOfPlans.check(planned(made, *by_rule), source)
+    TestOfPlans.check(planned(made, *back.rules), source)
+    by_rule = invert_rules(rules(*items))
+    if not by_rule.problems:
+        TestOfPlans.check(planned(made, *by_rule.rules), source)
 
 
 class TestOverlaps:
@@ -194,10 +192,10 @@ class TestOverlaps:
         source = tensors(**dict.fromkeys(names, (2, 3)))
         plan = planned(source, *items)
         assert plan.all_problems(source, allow_unmatched=False, allow_unused=False) == []
-        found, problems = invert_rules(rules(*items))
-        if problems:
-            return problems
-        TestOfPlans.check(planned({n: t for move in plan.moves for n, t in move.targets.items()}, *found), source)
+        back = invert_rules(rules(*items))
+        if back.problems:
+            return back.problems
+        TestOfPlans.check(planned({n: t for move in plan.moves for n, t in move.targets.items()}, *back.rules), source)
         return None
 
     def test_the_rest_comes_last(self):
@@ -209,7 +207,7 @@ class TestOverlaps:
         """The general rule, which stands first, would take the special one's on the way back."""
         items = [{"from": "old/{x}", "to": "new/{x}"}, {"from": "step", "to": "new/step"}]
         assert self.back(items, "old/a", "old/b", "step") is None
-        assert doubts(rules(*items)) == [
+        assert invert_rules(rules(*items)).doubts == [
             "new/step goes back by rule 2, though rule 1 (old/{x} -> new/{x}) could have made it too"
         ]
 
@@ -217,7 +215,7 @@ class TestOverlaps:
         items = [{"from": "old/step", "to": "steps"}, {"from": "s", "to": "new/step"}]
         items.append({"from": "old/{x}", "to": "new/{x}"})
         assert self.back(items, "old/a", "old/step", "s") is None
-        assert doubts(rules(*items)) == []
+        assert invert_rules(rules(*items)).doubts == []
 
     def test_conditions(self):
         do = {"transpose": [1, 0]}
@@ -282,14 +280,14 @@ def overlapping(draw):
 @settings(deadline=None, max_examples=300)
 @given(overlapping())
 def test_overlapping_rules_come_back_or_it_is_said(table):
-    """Forward and back by rules alone gives the source again, unless `invert_rules` or `doubts` say that it may not."""
+    """Forward and back by rules alone gives the source again, unless `problems` or `doubts` say that it may not."""
     items, names = table
     source = {name: ArrayTensor(np.float32([place])) for place, name in enumerate(names)}
     plan = planned(source, *items)
     if plan.problems or plan.unused:
         return
-    found, problems = invert_rules(rules(*items))
-    if problems or doubts(rules(*items)):
+    back = invert_rules(rules(*items))
+    if back.problems or back.doubts:
         return
     made = {name: tensor for move in plan.moves for name, tensor in move.targets.items()}
-    TestOfPlans.check(planned(made, *found), source)
+    TestOfPlans.check(planned(made, *back.rules), source)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tensorferry.converters.mapping import matcher
+from tensorferry.converters.mapping.patterns import matcher
 from tensorferry.converters.mapping.plan import make_plan
 from tensorferry.formats.errors import NameMapError
 

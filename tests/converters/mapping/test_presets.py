@@ -73,11 +73,11 @@ def test_bert_gives_what_transformers_loads():
 
 
 def test_bert_and_back():
-    back, problems = invert_rules(read_preset("bert").rules)
-    assert problems == []
+    back = invert_rules(read_preset("bert").rules)
+    assert back.problems == []
     there = planned(BERT, *map(spelled_rule, read_preset("bert").rules))
     results = {name: tensor for move in there.moves for name, tensor in move.targets.items()}
-    found = made(planned(results, *back))
+    found = made(planned(results, *back.rules))
     assert found.keys() == BERT.keys()
     assert all(np.array_equal(array, BERT[name].numpy()) for name, array in found.items())
 
@@ -122,7 +122,7 @@ class TestReadMap:
     @pytest.mark.parametrize(
         ("values", "problem"),
         [
-            ("other=1", "expected variables by their names, got other"),
+            ("modl=1", "expected values of the variables model, layers, "),
             ("model=1,model=2", "expected VARIABLE=VALUE,..., each once, behind the colon, got model=1,model=2"),
             ("model=1,part", "expected VARIABLE=VALUE,..., each once, behind the colon, got model=1,part"),
             ("model=1,=2", "expected VARIABLE=VALUE,..., each once, behind the colon, got model=1,=2"),
@@ -141,8 +141,10 @@ class TestReadMap:
     def test_neither(self):
         with pytest.raises(FormatError) as error:
             read_map("nonsense")
-        names = ", ".join(preset_names())
-        assert str(error.value) == f"nonsense: expected a file or a preset, one of {names}"
+        problem = "nonsense: expected a file or a preset, got none of that name"
+        assert str(error.value) == f"{problem} (`tensorferry map show` lists them all)"
+        with pytest.raises(FormatError, match=r"^bret: .* \(near: bert, .*; `tensorferry map show` lists them all\)$"):
+            read_map("bret")
         with pytest.raises(
             FormatError, match=r"^none\.toml: expected a table of names, got: No such file or directory$"
         ):

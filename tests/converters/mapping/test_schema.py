@@ -41,6 +41,7 @@ GOOD = [
     {"recognise": {"has": ["a"], "lacks": ["b"], "says": "x"}, "config": {"a": [1]}, "rules": []},
     {"note": "n", "files": {"a.json": {}}, "beside": {"assumes": ["a.json"]}, "rules": []},
     verb("fill", 1.5, to=["b", "c"]), verb("unfill", 1, **{"from": ["a", "b"]}),
+    {"include": [{"preset": "gpt2"}, {"preset": "shared/bert_layers", "variables": {"pt": "x"}}]},
     {"assumed": {"a": {"quotient": [4, 2]}}, "rules": []},
     {"beside": {"settings": ["a.json"], "needs": ["b"], "copies": {"c": "d"}, "means": {"e": {"f": "g"}}}, "rules": []},
 ]  # fmt: skip
@@ -72,6 +73,8 @@ BAD = [
     {"rules": [], "variables": {"a": 1.5}},
     {"rules": [], "include": [3]},
     {"rules": [], "include": [{"file": "x", "vars": {}}]},
+    {"rules": [], "include": [{"file": "x", "preset": "bert"}]},
+    {"rules": [], "include": [{"preset": 3}]},
     {"rules": [], "config": []},
     verb("transpose", {"axes": [0]}), verb("split", {"axis": 0}, to=["b", "c"]), verb("squeeze", "x"),
     verb("chunk", {"axis": 0.5, "parts": 2}, to=["b", "c"]), verb("cast", 3),

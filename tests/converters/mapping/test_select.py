@@ -4,6 +4,7 @@ import pytest
 
 from tensorferry.converters.mapping.select import refuse_transforms, select_by_tables
 from tensorferry.converters.mapping.table import Table
+from tensorferry.converters.names.table import NameTable
 from tensorferry.formats.errors import NameMapError, UnsupportedError
 
 from .tables import rules, tensors
@@ -106,3 +107,22 @@ def test_graphs_are_only_renamed():
         "a table: can only rename for a graph's variables, got rules that do more: rule 1 (v -> a.v) "
         "(convert the weights to a checkpoint with it first)"
     )
+
+
+def test_what_include_brings_beside_weights():
+    some = table({"from": "gen/w", "to": "w"})
+    source = tensors(gen__w=[2], gen__w__Adam=[2], gen__b=[2])
+    surplus = {"gen/w/Adam": "of the optimizer (--keep-optimizer keeps them)"}
+    with pytest.raises(NameMapError) as error:
+        select_by_tables(source, [some], include=["gen/*"], surplus=surplus)
+    assert str(error.value).endswith(
+        "no rule takes gen/w/Adam float32 [2]; no rule takes gen/b float32 [2] (--include brings what is no weight, "
+        "--exclude leaves it out: gen/w/Adam (of the optimizer); --allow-unused would let that pass)"
+    )
+    found = select_by_tables(source, [some], include=["gen/*"], exclude=["*/Adam", "*/b"], surplus=surplus)
+    assert list(found.entries) == ["w"]
+
+
+def test_flat_tables_of_files_are_named():
+    with pytest.raises(NameMapError, match=r"names\.json: expected z in the source, got none"):
+        select_by_tables(SOURCE, [NameTable({"z": "y"}, "dir/names.json"), ALL], surplus=SURPLUS)

@@ -1,9 +1,13 @@
 """Tables of rules as files: variables, includes, and all that is wrong at once."""
 
 import os
+from typing import ClassVar
 
 import pytest
 
+from tensorferry.converters.mapping.beside import files_of
+from tensorferry.converters.mapping.config import config_of
+from tensorferry.converters.mapping.includes import FORMS
 from tensorferry.converters.mapping.select import select_by_tables
 from tensorferry.converters.mapping.table import is_table, read_rules
 from tensorferry.formats.errors import FormatError
@@ -50,8 +54,8 @@ def test_all_that_is_wrong_is_said_at_once(tmp_path):
     refused(
         path,
         "expected a table of rules, got: t.toml: expected only the keys title, description, note, variables, include, "
-        "rules, recognise, config, assumed, beside, files, got rule; t.toml line 2: expected one of to and drop, got "
-        "neither; t.toml line 4: expected holes of from in to, got {n} too",
+        "rules, recognise, config, assumed, beside, files, got rule (near: rules); t.toml line 2: expected one of to "
+        "and drop, got neither; t.toml line 4: expected holes of from in to, got {n} too",
     )
 
 
@@ -69,8 +73,8 @@ def test_no_table(tmp_path):
     refused(write(tmp_path / "t.json", {"a": "b"}), "expected a table with rules, got one without")
     refused(
         write(tmp_path / "t.json", {"rules": 3, "include": [], "title": 3}),
-        "expected a table of rules, got: t.json: expected a list of rules, got 3; "
-        "t.json: expected text for title, got 3",
+        "expected a table of rules, got: t.json: expected text for title, got 3; "
+        "t.json: expected a list of rules, got 3",
     )
 
 
@@ -133,7 +137,17 @@ class TestIncludes:
     def test_variables_that_the_file_lacks(self, tmp_path):
         write(tmp_path / "more.json", {"rules": [RULE]})
         path = write(tmp_path / "t.json", {"include": [{"file": "more.json", "variables": {"x": 1}}]})
-        refused(path, "expected a table of rules, got: more.json: expected variables by their names, got x")
+        refused(
+            path,
+            "expected a table of rules, got: more.json: expected values of no variables, for it has none, got one of x",
+        )
+        write(tmp_path / "more.json", {"variables": {"scope": "a", "n": 1}, "rules": [RULE]})
+        path = write(tmp_path / "t.json", {"include": [{"file": "more.json", "variables": {"scop": "b", "z": 1}}]})
+        refused(
+            path,
+            "expected a table of rules, got: more.json: expected values of the variables scope, n, "
+            "got one of scop (near: scope), z",
+        )
 
     def test_cycles(self, tmp_path):
         write(tmp_path / "b.json", {"include": ["a.json"]})
@@ -161,11 +175,20 @@ class TestIncludes:
     @pytest.mark.parametrize(
         ("include", "message"),
         [
-            ([3], 'expected "FILE" or {file = "FILE", variables = {...}} in include, got 3'),
+            ([3], f"expected {FORMS} in include, got 3"),
             (
                 [{"file": "t2.json", "vars": {}}],
-                'expected "FILE" or {file = "FILE", variables = {...}} in include, got ',
+                f"expected {FORMS} in include, got ",
             ),
+            ([{"file": "t2.json", "preset": "bert"}], f"expected {FORMS} in include, got "),
+            ([{"variables": {}}], f"expected {FORMS} in include, got "),
+            ([{"preset": 3}], "expected a preset to include, got 3"),
+            ([{"preset": "../presets/bert"}], "expected a preset to include, got '../presets/bert'"),
+            ([{"preset": "bert-encodr"}], "expected a preset to include, got 'bert-encodr' (near: bert-encoder"),
+            ([{"preset": "bert_layers"}], "expected a preset to include, got 'bert_layers' (near: shared/bert_layers"),
+            (["bert"], 'expected a file to include, got a preset: {preset = "bert"} includes that'),
+            ([{"preset": "bert", "variables": {"a": 1.5}}], "expected texts and numbers as variables of bert, got "),
+            ([{"preset": "shared/bert_layers", "variables": {"layr": "x"}}], "got one of layr (near: layer)"),
             (
                 [{"file": "t2.json", "variables": {"a": 1.5}}],
                 "expected texts and numbers as variables of t2.json, got ",
@@ -214,6 +237,62 @@ def test_what_an_included_file_has_beside_its_rules(tmp_path):
     assert found.files == {"a.json": own, "b.json": {"x": 1}}
     with pytest.raises(FormatError, match="expected a table with rules, got one without$"):
         read_rules(write(tmp_path / "alone.json", {"beside": {}}))
+
+
+class TestVariablesOfIncludedFiles:
+    """Those that follow from the source serve the table; constants are each file's own."""
+
+    INNER: ClassVar = {
+        "variables": {"kind": "x", "width": {"dim": 1, "of": "w"}, "half": {"quotient": ["${width}", 2]},
+                      "idle": {"count": "none"}},
+        "rules": [{"from": "w", "to": "w", "do": {"reshape": ["${width}", -1]}}],
+        "files": {"a.json": {"half": "${half}"}},
+    }  # fmt: skip
+
+    def test_what_is_wanted_is_there(self, tmp_path):
+        write(tmp_path / "inner.json", self.INNER)
+        data = {"include": ["inner.json"], "config": {"width": "${width}"}}
+        found = read_rules(write(tmp_path / "t.json", data))
+        assert found.derived == {"width": {"dim": 1, "of": "w"}, "half": {"quotient": ["${width}", 2]}}
+        assert files_of(found, tensors(w=[2, 6]), "") == {"a.json": {"half": 3}}
+        assert config_of(found, tensors(w=[2, 6])).entries == {"width": 6}
+
+    def test_the_tables_own_go_before(self, tmp_path):
+        write(tmp_path / "inner.json", self.INNER)
+        data = {"include": ["inner.json"], "variables": {"half": {"count": "w"}, "width": 5}, "rules": [RULE],
+                "config": {"width": "${width}"}}  # fmt: skip
+        found = read_rules(write(tmp_path / "t.json", data))
+        assert found.derived == {"half": {"count": "w"}}
+        assert found.config == {"width": 5}
+        assert found.rules[1].derived["width"] == {"dim": 1, "of": "w"}
+
+    def test_its_constants_stand_in_theirs(self, tmp_path):
+        write(tmp_path / "inner.json", self.INNER)
+        data = {"include": ["inner.json"], "variables": {"width": 8}}
+        assert read_rules(write(tmp_path / "t.json", data)).derived == {"half": {"quotient": ["8", 2]}}
+
+    def test_constants_are_not_handed_up(self, tmp_path):
+        write(tmp_path / "inner.json", self.INNER)
+        path = write(tmp_path / "t.json", {"include": ["inner.json"], "config": {"kind": "${kind}"}})
+        refused(
+            path,
+            "expected a table of rules, got: t.json: expected variables that the table has beside its rules, got kind",
+        )
+
+    def test_near_names(self, tmp_path):
+        write(tmp_path / "inner.json", self.INNER)
+        path = write(tmp_path / "t.json", {"include": ["inner.json"], "config": {"a": "${widht}", "b": "${zz}"}})
+        refused(
+            path,
+            "expected a table of rules, got: t.json: expected variables that the table has beside its rules, "
+            "got widht (near: width), zz",
+        )
+
+    def test_rules_can_use_them(self, tmp_path):
+        write(tmp_path / "inner.json", self.INNER)
+        data = {"include": ["inner.json"], "rules": [{"from": "v", "to": "v", "do": {"reshape": ["${half}", -1]}}]}
+        found = select_by_tables(tensors(v=[6], w=[2, 6]), [read_rules(write(tmp_path / "t.json", data))])
+        assert {name: tensor.shape for name, tensor in found.tensors.items()} == {"v": (3, 2), "w": (6, 2)}
 
 
 def test_what_is_wrong_with_an_included_section(tmp_path):

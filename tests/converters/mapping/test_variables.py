@@ -2,7 +2,7 @@
 
 import pytest
 
-from tensorferry.converters.mapping.matcher import Steps
+from tensorferry.converters.mapping.patterns.matcher import Steps
 from tensorferry.converters.mapping.variables import VariableError, resolve, substitute
 
 from .tables import tensors

@@ -254,9 +254,9 @@ def test_sixty_thousand_names_take_seconds_at_most(name: str) -> None:
     names = ["opt/iter"]
     for index in range(30_000):
         names += [f"layer{index}/kernel", name.format(f"layer{index}/kernel")]
-    start = time.perf_counter()
+    start = time.process_time()
     assert sum(role.kind == OPTIMIZER for role in roles(names).values()) == 30_000
-    assert time.perf_counter() - start < 4
+    assert time.process_time() - start < 4
 
 
 def test_it_needs_no_numpy() -> None:

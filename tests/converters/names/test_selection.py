@@ -12,6 +12,7 @@ from tensorferry.converters.names.selection import (
     shadow_pairs,
     variable_of,
 )
+from tensorferry.converters.names.table import NameTable
 from tensorferry.formats.errors import NameMapError
 from tensorferry.formats.tensor import ArrayTensor
 from tests.fixture import FIXTURES
@@ -196,6 +197,17 @@ class TestRename:
     def test_missing(self):
         refused("v3, v4: not in the source; it has: v1, v2", ["v1", "v2"], rename={"v3": "a", "v1": "b", "v4": "c"})
 
+    def test_the_file_that_asks_for_it(self):
+        one, other = NameTable({"v1": "w1"}, "one.json"), NameTable({"v2": "w2", "v3": ""}, "other.json")
+        message = "other.json: v2, v3: not in the source; it has: v1"
+        refused(message, ["v1"], tables=[one, other], rename={"v1": "w1"})
+        message = "other.json: expected a name to rename to, got none for: v3"
+        refused(message, ["v1", "v2", "v3"], tables=[one, other])
+        message = "one.json, two.json: expected a name for each tensor, got several for one: w1 <- v1, v2"
+        refused(message, ["v1", "v2"], tables=[one, NameTable({"v2": "w1"}, "two.json")])
+        with pytest.raises(NameMapError, match=r"^half\.json: expected scopes to go to scopes"):
+            select_names(tensors("a/x"), tables=[NameTable({"a/": "b"}, "half.json")])
+
     def test_missing_as_it_gave_its_value_to_its_variable(self):
         message = f"v/{SHADOW}: not in the source; it has: v (averages go by their variables' names: v/{SHADOW} as v)"
         refused(message, ["v", f"v/{SHADOW}"], ema=SHADOW, rename={f"v/{SHADOW}": "w"})
@@ -225,6 +237,12 @@ class TestScopes:
     def test_names_in_them(self):
         selection = select_names(tensors("a/x", "a/y", "c"), tables=[{"a/": "b/", "c": "d"}])
         assert told(selection) == {"b/x": 0, "b/y": 1, "d": 2}
+
+    def test_the_other_way_round(self):
+        """{scope of the result: scope of the source}."""
+        selection = select_names(tensors("a/x", "a/y", "c"), tables=[{"b/": "a/", "d": "c"}])
+        assert told(selection) == {"b/x": 0, "b/y": 1, "d": 2}
+        assert selection.notes == ["a table fits only the other way round, and is read so: a/ -> b/, c -> d"]
 
     def test_a_scope_with_nothing_in_it(self):
         refused("z/: not in the source; it has: a/x", ["a/x"], tables=[{"z/": "b/"}])

@@ -90,6 +90,14 @@ def test_shared_names_of_reference_variables_say_nothing():
         ("v2", "", {}, "v2: not in the checkpoint; it has none"),
         ("a", "b", {"a": "x"}, "a: not in the checkpoint; it has: b (the graph's Saver looks for x for a)"),
         ("a", "b", {"a": "a"}, "a: not in the checkpoint; it has: b"),
+        (
+            "n/b n/w n/z",
+            "o/b o/w",
+            {},
+            "n/b, n/w, n/z: not in the checkpoint; it has: o/b, o/w "
+            "(if it has another name there: --rename o/b=n/b, or for many a table, convert --map)",
+        ),
+        ("a/w b/w", "a/w", {}, "b/w: not in the checkpoint; it has: a/w"),
     ],
 )
 def test_missing(wanted, there, saver, message):

@@ -55,6 +55,6 @@ def test_a_large_source_is_told_soon() -> None:
     names = [f"bert/encoder/layer_{n}/attention/self/query/kernel_{n}" for n in range(50_000)]
     names += [f"model/layer_with_weights-{n}/embeddings/.ATTRIBUTES/VARIABLE_VALUE" for n in range(50_000)]
     tensors = {name: SplatTensor(np.array(0, np.float32), (1,), DTYPES["float32"]) for name in names}
-    start = time.perf_counter()
+    start = time.process_time()
     assert recognise(tensors) == []
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

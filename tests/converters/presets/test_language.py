@@ -34,7 +34,7 @@ DROPPED = {
 """What a preset leaves out, by what its names begin with."""
 
 SEVERAL = {
-    "electra": ["electra-generator", "electra"],
+    "electra": ["electra", "electra-generator"],
     "funnel_medium": ["funnel-medium", "funnel-small"],
     "funnel_small": ["funnel-medium", "funnel-small"],
     "funnel_small_base": ["funnel-medium-base", "funnel-small-base"],

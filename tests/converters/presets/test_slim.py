@@ -60,18 +60,6 @@ def test_configs_of_resnets(name: str, depths: list[int]) -> None:
 
 
 @each
-def test_back(fixture: PresetFixture, tmp_path: Path) -> None:
-    preset, weights, table = fixture.about["preset"], tmp_path / "there.safetensors", tmp_path / "back.toml"
-    ferried("convert", fixture.prefix, weights, "--map", preset)
-    table.write_text(ferried("map", "invert", preset, "--partial").out)
-    ferried("convert", weights, tmp_path / "back.ckpt", "--map", table)
-    came = tensorferry.load_checkpoint(fixture.prefix)
-    back = tensorferry.load_checkpoint(tmp_path / "back.ckpt")
-    assert sorted(back) == sorted(came)
-    assert all(tensor.tobytes() == came[name].tobytes() for name, tensor in back.items())
-
-
-@each
 def test_the_note_is_in_the_report(fixture: PresetFixture, tmp_path: Path) -> None:
     preset = fixture.about["preset"]
     _, outcome = fixture.converted(tmp_path / "it")

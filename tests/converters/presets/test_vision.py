@@ -14,7 +14,7 @@ from tensorferry.converters.mapping.plan import make_plan
 from tensorferry.converters.mapping.presets import read_preset
 from tensorferry.converters.mapping.recognition import Recognised, recognise
 from tests.cli import ferried, ferry
-from tests.preset_fixture import PRESETS, PresetFixture
+from tests.preset_fixture import EDITED, PRESETS, PresetFixture
 from tests.published import EFFICIENT, efficient, zeros
 
 VISION = {name: fixture for name, fixture in PRESETS.items() if not fixture.is_language}
@@ -85,7 +85,7 @@ def test_efficientnets_are_fed_at_their_size(kind: str) -> None:
     assert prepared["size"] == {"shortest_edge": size + 32}
 
 
-@each
+@pytest.mark.parametrize("fixture", (VISION | EDITED).values(), ids=VISION | EDITED)
 def test_back(fixture: PresetFixture, tmp_path: Path) -> None:
     preset, weights, table = fixture.about["preset"], tmp_path / "there.safetensors", tmp_path / "back.toml"
     ferried("convert", fixture.prefix, weights, "--map", preset)
@@ -117,6 +117,14 @@ def test_one_does_not_pass_for_another(tmp_path: Path) -> None:
     outcome = ferry("convert", VISION["mobilenet_v2"].prefix, tmp_path / "x.safetensors", "--map", "mobilenet_v1")
     assert outcome.status == 2
     assert "no rule takes MobilenetV2/Conv/BatchNorm/beta float32 [2]" in outcome.err
+
+
+def test_averages_are_counted_by_the_variables(tmp_path: Path) -> None:
+    """Not by the results, of which some variables have two."""
+    prefix = VISION["efficientnet_b0"].prefix
+    averages = [n for n in tensorferry.load_checkpoint(prefix) if n.endswith("/ExponentialMovingAverage")]
+    outcome = ferried("convert", prefix, tmp_path / "new", "--map", "efficientnet-b0", "--ema", "--dry-run")
+    assert f"averaged  {len(averages)} variables by the shadow's value" in outcome.out
 
 
 def test_bit_was_published_as_npz(tmp_path: Path) -> None:

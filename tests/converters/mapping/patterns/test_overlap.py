@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tensorferry.converters.mapping.matcher import Steps
-from tensorferry.converters.mapping.overlap import common_names, is_within
-from tensorferry.converters.mapping.pattern import lone_pattern, parse_regex
+from tensorferry.converters.mapping.patterns.matcher import Steps
+from tensorferry.converters.mapping.patterns.overlap import common_names, is_within
+from tensorferry.converters.mapping.patterns.pattern import lone_pattern, parse_regex
 
 NAMES = ["".join(letters) for length in range(5) for letters in product("ab0/", repeat=length)]
 

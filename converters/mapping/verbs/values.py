@@ -9,7 +9,7 @@ from typing import Any
 from tensorferry.formats.dtype import DTYPES, FLOAT, SIGNED, UNSIGNED, DType
 from tensorferry.formats.tensor import Tensor
 
-from ..jobs.cast import Cast as CastTensor
+from ...cast import Cast as CastTensor
 from .lazy import computed, narrowed
 from .verb import MisfitError, NoInverseError, Verb, require
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .hole import PatternError
 from .matcher import Chars
 
 
-class RegexError(ValueError):
+class RegexError(PatternError):
     """The text is no expression of this kind; says what was expected and at which character."""
 
 

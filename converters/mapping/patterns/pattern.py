@@ -110,6 +110,11 @@ class Pattern:
                 return None
         return values
 
+    @property
+    def instructions(self) -> int:
+        """How long its program is. PatternError where that would be too long."""
+        return len(self.parts) + 1 if self.is_exact else len(self.compiled())
+
     def compiled(self) -> list[Instruction]:
         """What matches it. PatternError where that would be too long."""
         if self.regex is not None:
@@ -121,10 +126,13 @@ class Pattern:
 
 def parse_pattern(source: str) -> Pattern:
     """A name with holes. PatternError."""
+    if not _SPECIAL.search(source):
+        return Pattern(source, (source,) if source else (), None, source, source)
     parts: list[str | Hole] = []
     text, place, wild = "", 0, 0
-    while place < len(source):
-        char = source[place]
+    while special := _SPECIAL.search(source, place):
+        text += source[place : special.start()]
+        char, place = special[0], special.start()
         if char == "\\" and place + 1 < len(source):
             text += source[place + 1]
             place += 2
@@ -141,10 +149,10 @@ def parse_pattern(source: str) -> Pattern:
             text, place = "", end + 1
         elif char == "}":
             raise PatternError(f"expected {{ before }} in {source!r} (\\}} is the character itself)")
-        else:
+        else:  # a backslash at the end
             text += char
             place += 1
-    kept = tuple(part for part in [*parts, text] if part != "")
+    kept = tuple(part for part in [*parts, text + source[place:]] if part != "")
     if len(kept) > MAX_PROGRAM // 10:
         raise PatternError(f"expected at most {MAX_PROGRAM // 10} holes and texts, got {len(kept)}")
     ends = [part if isinstance(part, str) else "" for part in (*kept[:1], *kept[-1:])] or ["", ""]
@@ -186,15 +194,21 @@ def agree(patterns: Iterable[Pattern]) -> list[Pattern]:
         for group in pattern.regex.groups if pattern.regex is not None else ():
             if kinds.get(group, Hole("")).kind == CHOICE:
                 raise PatternError(f"expected a hole without choices for the group {group} of a regular expression")
-    agreed = [replace(p, parts=tuple(_with_kind(part, kinds) for part in p.parts), _program=[]) for p in patterns]
+    agreed = [_with_kinds(pattern, kinds) if kinds else pattern for pattern in patterns]
     for pattern in agreed:
-        pattern.compiled()
+        if not pattern.is_exact:
+            pattern.compiled()
     return agreed
 
 
 def lone_pattern(source: str) -> Pattern:
     """A pattern that is only matched. PatternError."""
     return agree([parse_pattern(source)])[0]
+
+
+def _with_kinds(pattern: Pattern, kinds: Mapping[str, Hole]) -> Pattern:
+    parts = tuple(_with_kind(part, kinds) for part in pattern.parts)
+    return pattern if parts == pattern.parts else replace(pattern, parts=parts, _program=[])
 
 
 def _with_kind(part: str | Hole, kinds: Mapping[str, Hole]) -> str | Hole:
@@ -204,4 +218,5 @@ def _with_kind(part: str | Hole, kinds: Mapping[str, Hole]) -> str | Hole:
     kind = part.kind or known.kind or TEXT
     if part.is_computed and kind != INT:
         raise PatternError(f"expected a number in {part.spelled()}: {{{part.name}:int}} on the left makes it one")
-    return replace(part, kind=kind, choices=part.choices or known.choices, first=known.first, last=known.last)
+    choices = part.choices or known.choices
+    return Hole(part.name, kind, part.factor, part.shift, part.width, choices, known.first, known.last)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from tensorferry.converters.jobs.cast import TYPES, Cast, cast_floats, overflows
+from tensorferry.converters.cast import TYPES, Cast, cast_floats, overflows
 from tensorferry.formats.dtype import DTYPES
 from tensorferry.formats.errors import UsageError
 from tensorferry.formats.tensor import ArrayTensor

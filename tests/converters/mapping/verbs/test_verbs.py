@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorferry.converters.mapping.verb import MisfitError, NoInverseError
-from tensorferry.converters.mapping.verbs import VERBS, read_verb
+from tensorferry.converters.mapping.verbs import VERBS, layout, parts, read_verb, values
+from tensorferry.converters.mapping.verbs.verb import MisfitError, NoInverseError
 from tensorferry.formats.errors import FormatError
 from tensorferry.formats.tensor import ArrayTensor
 
@@ -253,6 +253,13 @@ SPELLED = {
     "concat": {"axis": 1, "sizes": [1, 2]}, "stack": 1, "sum": True, "same": True,
     "with": {"dtype": "int64", "value": 3}, "fill": 1.0, "unfill": 1.0, "first": True,
 }  # fmt: skip
+
+
+def test_every_verb_is_listed_with_its_module():
+    there = [verb for module in (layout, values, parts) for verb in module.VERBS]
+    assert [verb.name for verb in there] == list(VERBS)
+    assert [VERBS[name] for name in VERBS] == there
+    assert VERBS.get("layout") is None
 
 
 @pytest.mark.parametrize("name", VERBS)

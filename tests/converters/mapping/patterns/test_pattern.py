@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorferry.converters.mapping.hole import PatternError
-from tensorferry.converters.mapping.matcher import Steps
-from tensorferry.converters.mapping.pattern import (
+from tensorferry.converters.mapping.patterns.hole import PatternError
+from tensorferry.converters.mapping.patterns.matcher import Steps
+from tensorferry.converters.mapping.patterns.pattern import (
     agree,
     escape,
     exact_pattern,

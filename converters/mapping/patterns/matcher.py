@@ -31,6 +31,9 @@ MAX_STEPS = 100_000_000
 class TooLongError(Exception):
     """The steps are used up."""
 
+    def __init__(self) -> None:
+        super().__init__("expected patterns that match sooner: the names took too many steps")
+
 
 class Steps:
     """How many steps are left."""

@@ -14,7 +14,7 @@ from tensorferry.formats.errors import UsageError
 from tensorferry.formats.sliced import Part, SlicedTensor
 from tensorferry.formats.tensor import ArrayTensor, Buffer, Tensor
 
-from ..views import bases
+from .views import bases
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,10 @@ class Cast(Tensor):
         super().__init__(dtype, base.shape)
         self.base = base
         self.overflowed = 0
+
+    @property
+    def held(self) -> Tensor | None:
+        return self.base.held
 
     def numpy(self) -> np.ndarray[Any, Any]:
         self.overflowed = 0

@@ -19,7 +19,7 @@ from tensorferry.formats.errors import FormatError
 from tensorferry.formats.sliced import Cursor, Part, SlicedTensor
 from tensorferry.formats.tensor import ArrayTensor, Buffer, Tensor
 
-from ..views import reshaped
+from ...views import reshaped
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,7 +66,7 @@ class Same(Tensor):
         self.names = tuple(names)
 
     def _check(self) -> None:
-        from ..jobs.diff import diff_tensors
+        from ...difference import diff_tensors
 
         for part, name in zip(self.bases[1:], self.names[1:], strict=True):
             difference = diff_tensors(name, self.bases[0], part)
@@ -95,6 +95,10 @@ class Elementwise(Tensor):
         super().__init__(dtype, bases[0].shape)
         self._make = make
         self.bases = bases
+
+    @property
+    def held(self) -> Tensor | None:
+        return next((base.held for base in self.bases if base.held is not None), None)
 
     def numpy(self) -> Array:
         import numpy as np

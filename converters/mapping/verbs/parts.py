@@ -11,7 +11,7 @@ from tensorferry.formats.dtype import DTYPES, FLOAT, SIGNED, UNSIGNED
 from tensorferry.formats.errors import FormatError
 from tensorferry.formats.tensor import ArrayTensor, SplatTensor, Tensor
 
-from ..views import reshaped, taken
+from ...views import reshaped, taken
 from .lazy import Elementwise, Joined, Same, computed
 from .verb import JOIN, SPLIT, MisfitError, NoInverseError, Verb, axis_of, require, require_alike, scalar_of
 

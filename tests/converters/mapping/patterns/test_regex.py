@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorferry.converters.mapping.matcher import MAX_PROGRAM, Steps, TooLongError, run
-from tensorferry.converters.mapping.regex import RegexError, compile_regex
+from tensorferry.converters.mapping.patterns.matcher import MAX_PROGRAM, Steps, TooLongError, run
+from tensorferry.converters.mapping.patterns.regex import RegexError, compile_regex
 
 
 def groups(source, name):

@@ -10,7 +10,7 @@ from typing import Any
 from tensorferry.formats.dtype import BOOLEAN, COMPLEX, FLOAT, SIGNED, UNSIGNED
 from tensorferry.formats.tensor import SplatTensor, Tensor
 
-from ..views import flipped, reshaped, taken, transposed
+from ...views import flipped, reshaped, taken, transposed
 from .lazy import Joined
 from .verb import MisfitError, NoInverseError, Verb, axis_of, require, scalar_of
 

@@ -17,19 +17,46 @@ Each verb is written in a table as `name = parameters`: `read_verb` and `Verb.sp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
+from importlib import import_module
 from typing import Any
 
 from tensorferry.formats.dtype import DTYPES
 
-from . import layout_verbs, part_verbs, value_verbs
 from .verb import Verb
 
-VERBS: Mapping[str, type[Verb]] = {
-    verb.name: verb for verb in (*layout_verbs.VERBS, *value_verbs.VERBS, *part_verbs.VERBS)
-}
-"""Every verb by the name that a table has for it."""
+_ROOMS = {
+    "layout": ("transpose", "reshape", "squeeze", "expand", "flip", "slice", "pad"),
+    "values": ("scale", "add", "cast", "narrow"),
+    "parts": (
+        "split", "chunk", "unstack", "tie", "with", "fill", "unfill", "concat", "stack", "sum", "same", "first"
+    ),
+}  # fmt: skip
+"""Module -> the verbs in it. Most tables need one of the three, and each takes some milliseconds to load."""
+
+
+class _Verbs(Mapping[str, type[Verb]]):
+    """Every verb by the name that a table has for it; its module is loaded when it is asked for."""
+
+    def __init__(self) -> None:
+        self._rooms = {name: room for room, names in _ROOMS.items() for name in names}
+
+    def __getitem__(self, name: str) -> type[Verb]:
+        verbs: tuple[type[Verb], ...] = import_module(f".{self._rooms[name]}", __name__).VERBS
+        return next(verb for verb in verbs if verb.name == name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rooms)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._rooms
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+
+VERBS: Mapping[str, type[Verb]] = _Verbs()
 
 _LARGEST = 1 << 62
 _LONGEST = 10_000

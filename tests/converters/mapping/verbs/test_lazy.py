@@ -7,8 +7,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tensorferry.converters.mapping.lazy import PIECE, Elementwise, Joined, computed, narrowed
 from tensorferry.converters.mapping.verbs import read_verb
+from tensorferry.converters.mapping.verbs.lazy import PIECE, Elementwise, Joined, computed, narrowed
 from tensorferry.formats.bundle import read_bundle
 from tensorferry.formats.bundle_writer import write_bundle
 from tensorferry.formats.dtype import DTYPES, FLOAT32, STRING_TYPE
@@ -124,6 +124,28 @@ class TestParts:
         for n, expected in enumerate(np.split(BIG, 4, axis)):
             assert np.array_equal(found[str(n)].numpy(), expected)
 
+    @pytest.mark.parametrize("then", ["nothing", "cast", "scale"])
+    def test_they_read_it_once_wherever_they_are_written(self, tmp_path, kind, axis, then, monkeypatch):
+        """Parts of several tensors in turn, of which a room has place for one."""
+        monkeypatch.setattr(Room.__init__, "__defaults__", (BIG.nbytes,))
+        arrays = [np.roll(BIG, n) for n in range(3)]
+        bases = [stored(tmp_path / f"f{n}", array) for n, array in enumerate(arrays)]
+        read = []
+        original = FileTensor.numpy
+        monkeypatch.setattr(FileTensor, "numpy", lambda self: read.append(self.path) or original(self))
+        given = {"nothing": [], "cast": [("cast", "float16")], "scale": [("scale", 2), ("reshape", [-1, 8])]}
+        wanted = {}
+        for n, base in enumerate(bases):
+            parts = read_verb("chunk", {"axis": axis, "parts": 4}).apply([base], ["t"], 4)
+            for verb, what in given[then]:
+                parts = read_verb(verb, what).apply(parts, ["t"] * 4, 4)
+            order = (f"{n}.{m}" if kind == "npz" else f"{m}.{n}" for m in range(4))  # npz: in the order that is given
+            wanted |= zip(order, parts, strict=True)
+        found = write_all(kind, tmp_path / "out", wanted)
+        assert sorted(read) == (sorted(base.path for base in bases) if axis else [])
+        for name, part in wanted.items():
+            assert found[name].tobytes() == part.tobytes()
+
     def test_nothing_is_written_if_it_is_damaged(self, tmp_path, kind, axis):
         base = stored(tmp_path / "f", BIG)
         base.crc32c = 1
@@ -131,6 +153,20 @@ class TestParts:
         with pytest.raises(FormatError, match="/f: expected checksum 00000001 for 't', got .*: the data are damaged$"):
             write_all(kind, tmp_path / "out", {str(n): part for n, part in enumerate(parts[:3])})
         assert [path.name for path in tmp_path.iterdir()] == ["f"]
+
+
+def test_parts_that_are_put_together_again_read_it_once(tmp_path, monkeypatch):
+    """Though what is made of them is asked for as a whole."""
+    base = stored(tmp_path / "f", BIG)
+    read = []
+    original = FileTensor.numpy
+    monkeypatch.setattr(FileTensor, "numpy", lambda self: read.append(self.path) or original(self))
+    parts = read_verb("chunk", {"axis": 1, "parts": 8}).apply([base], ["t"], 8)
+    (joined,) = read_verb("concat", 0).apply(parts, ["t"] * 8, 1)
+    (turned,) = read_verb("transpose", [1, 0]).apply([joined], ["t"], 1)
+    found = write_all("safetensors", tmp_path / "out", {"a": turned})
+    assert read == [base.path]
+    assert np.array_equal(found["a"].numpy(), np.concatenate(np.split(BIG, 8, 1)).T)
 
 
 SIZE = 64 << 20
