@@ -173,8 +173,8 @@ class Report:
             yield "kept", f"{plural(len(self.kept), 'tensor')}, {total}{_names(k.name for k in self.kept)}"
         averaged = {kept.source: kept.name for kept in reversed(self.kept) if kept.averaged}
         if averaged:
-            names = _names(reversed(averaged.values()))
-            yield "averaged", f"{plural(len(averaged), 'variable')} by the shadow's value{names}"
+            told = _names(reversed(averaged.values()))
+            yield "averaged", f"{plural(len(averaged), 'variable')} by the shadow's value{told}"
         if self.unaveraged:
             yield "", f"{len(self.unaveraged)} without a shadow{_names(self.unaveraged)}"
         if self.renamed:

@@ -60,7 +60,7 @@ NO_FUSE = (
     "--feed", "feeds", metavar="A:0=X.NPY", multiple=True, help="Verify with this input; default: random values."
 )
 @click.option("--dry-run", is_flag=True, help="Check and report everything, write nothing.")
-@click.option("--force", is_flag=True, help="Replace DST if it exists.")
+@click.option("--force", is_flag=True, help="Replace DST if it exists, with all the files of an older result.")
 @json_option
 def convert(
     src: str,
