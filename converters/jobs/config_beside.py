@@ -15,18 +15,17 @@ from typing import Any
 
 from tensorferry.formats.atomic import OutputSet
 from tensorferry.formats.binary import read_file
-from tensorferry.formats.detect import detect
 from tensorferry.formats.errors import DestinationError
 from tensorferry.formats.tensor import Tensor
 
 from ..mapping.beside import CONFIG, LARGEST, copies_of, files_of
 from ..mapping.config import config_of, read_settings
-from ..mapping.naming import named_for
 from ..mapping.table import Table
 from ..mapping.told import file_of
 from ..mapping.variables import variables_in
+from .convert_weights import WeightsJob
 from .job import Job
-from .options import Options, Path
+from .options import Options
 from .report import Checked, Report
 
 WEIGHTS = "model.safetensors"
@@ -51,12 +50,14 @@ def weights_in(destination: str, options: Options) -> str:
     return os.path.join(directory, WEIGHTS)
 
 
-def with_config(job: Job, source: Path, options: Options, report: Report) -> Job:
-    """The job, and beside it the config of the first table that has one, its other files, and what that copies."""
+def with_config(job: Job, directory: str, options: Options, report: Report) -> Job:
+    """The job, and beside it the config of the first table that has one, its other files, and what that copies.
+
+    `directory` is where the source lies. The job writes weights: `weights_in` gives their file.
+    """
+    assert isinstance(job, WeightsJob)
     table = next(table for table in options.tables if isinstance(table, Table) and table.config)
-    found = detect(source)
-    tensors = named_for(options.tables, found, options.names).tensors
-    directory = os.path.dirname(found.files[0])
+    tensors = job.named.tensors
     settings, copies = read_settings(table, directory), copies_of(table, directory)
     config = config_of(table, tensors, settings)
     files = files_of(table, tensors, directory)

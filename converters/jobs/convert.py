@@ -54,12 +54,12 @@ def convert(source: Path, destination: Path, options: Options | None = None) -> 
     _refuse_contradictions(target, options)
     report = Report(os.fspath(source), path, target, dry_run=options.dry_run)
     job = _plan(source, target, options, report)
+    sources = _files_of(source, options)
     if path != os.fspath(destination):
         from .config_beside import with_config
 
-        job = with_config(job, source, options, report)
+        job = with_config(job, os.path.dirname(sources[0]), options, report)
     directory = _new_directory(path, os.fspath(destination))
-    sources = _files_of(source, options)
     _check_destinations(job.destinations(path), directory, sources, options.force)
     older = [] if directory is not None else _older_files(job.older(path), sources, report, options.force)
     _check_room(directory or path, job)

@@ -66,7 +66,7 @@ def plan_weights(source: Path, target: str, options: Options, report: Report) ->
     if options.max_shard_size is not None and sum(t.nbytes for t in tensors.values()) > options.max_shard_size:
         shards = list(plan_shards(tensors, options.max_shard_size))
         report.notes.append(f"divided into {plural(len(shards), 'file')}")
-    return WeightsJob(target, tensors, shards, metadata or {})
+    return WeightsJob(target, named, tensors, shards, metadata or {})
 
 
 def _named(source: Path, scheme: str | None, options: Options) -> Named:
@@ -124,7 +124,10 @@ class WeightsJob(Job):
     """Tensors on their way into one file, or into several with an index."""
 
     target: str
+    named: Named
+    """The tensors of the source."""
     tensors: Mapping[str, Tensor]
+    """Those of the result."""
     shards: list[Mapping[str, Tensor]]
     metadata: Mapping[str, str]
     """What safetensors files say of their origin."""

@@ -94,13 +94,8 @@ def select_names(
         selection.entries[name] = Entry(name, name, tensors[name])
     if ema:
         _average(selection, ema)
-    in_scopes = [
-        entry.target
-        for entry in selection.entries.values()
-        if (include or entry.averaged or entry.source not in (surplus or {}))
-        and (not include or any(fnmatchcase(entry.target, glob) for glob in include))
-        and not any(fnmatchcase(entry.target, glob) for glob in exclude)
-    ]
+    entries = selection.entries.items() if tables else ()
+    in_scopes = [name for name, entry in entries if not _left_out(name, entry, include, exclude, surplus or {})]
     oriented = [_oriented(table, selection, in_scopes) for table in tables]
     whole = merge_tables([*oriented, rename or {}])
     _choose(selection, include, exclude, {name: why for name, why in (surplus or {}).items() if name not in whole})
@@ -188,14 +183,7 @@ def _choose(selection: Selection, include: Sequence[str], exclude: Sequence[str]
     if idle:
         raise NameMapError(", ".join(idle), f"expected to match a name, got none of: {listing(sorted(names), _FEW)}")
     for name in names:
-        reason = "" if include else surplus.get(selection.entries[name].source, "")
-        if selection.entries[name].averaged:
-            reason = ""
-        if include and not any(fnmatchcase(name, glob) for glob in include):
-            reason = "not in --include"
-        for glob in exclude:
-            if fnmatchcase(name, glob):
-                reason = f"--exclude {glob}"
+        reason = _left_out(name, selection.entries[name], include, exclude, surplus)
         if reason:
             entry = selection.entries.pop(name)
             selection.dropped[entry.source] = reason
@@ -203,6 +191,19 @@ def _choose(selection: Selection, include: Sequence[str], exclude: Sequence[str]
                 selection.dropped[name] = reason
             if name in selection.unaveraged:
                 selection.unaveraged.remove(name)
+
+
+def _left_out(
+    name: str, entry: Entry, include: Sequence[str], exclude: Sequence[str], surplus: Mapping[str, str]
+) -> str:
+    """Why an entry is left out; nothing where it is not."""
+    reason = "" if include or entry.averaged else surplus.get(entry.source, "")
+    if include and not any(fnmatchcase(name, glob) for glob in include):
+        reason = "not in --include"
+    for glob in exclude:
+        if fnmatchcase(name, glob):
+            reason = f"--exclude {glob}"
+    return reason
 
 
 def _oriented(table: Mapping[str, str], selection: Selection, in_scopes: Collection[str]) -> Mapping[str, str]:

@@ -21,6 +21,7 @@ from tests.preset_fixture import EDITED, PRESETS, PresetFixture
 from tests.published import EFFICIENT, Shapes, efficient, slim, zeros
 
 from .pages import PAGE, code_of
+from .verdict import require_clean
 
 pytestmark = pytest.mark.hub
 
@@ -31,10 +32,7 @@ VISION = [name for name, fixture in PRESETS.items() if not fixture.is_language]
 def test_it_computes_the_same(name: str, judged: dict[str, Any]) -> None:
     """Counters of batches, which only PyTorch has, among what it finds."""
     verdict = judged[name]
-    assert "error" not in verdict, verdict
-    assert verdict["missing_keys"] == []
-    assert verdict["unexpected_keys"] == []
-    assert verdict["mismatched_keys"] == []
+    require_clean(verdict)
     assert list(verdict["differences"]) == ["logits"]
     assert verdict["differences"]["logits"] < 1e-4
 
